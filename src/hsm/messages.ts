@@ -1,0 +1,84 @@
+import { z } from "zod";
+
+/**
+ * What airlockd and airlock-signer say to each other over the UNIX socket: frames of a 4-byte big-endian length and
+ * that many bytes of UTF-8 JSON. Requests carry an `id` that the answer repeats; answers come in any order.
+ * Binary values are base64.
+ */
+export const MAX_FRAME_BYTES = 64 * 1024;
+
+export const KEY_LABELS = ["device-ca", "bundle-sign", "line-ca"] as const;
+export type KeyLabel = (typeof KEY_LABELS)[number];
+
+const base64 = z.base64().max(MAX_FRAME_BYTES);
+const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** The log's head as airlockd last made durable: sequence 0 and 64 zeros before the genesis record. */
+export const LogHeadSchema = z.strictObject({ seq: z.int().nonnegative(), hash: sha256Hex });
+export type LogHead = z.infer<typeof LogHeadSchema>;
+
+export const SignerRequestSchema = z.discriminatedUnion("op", [
+  z.strictObject({ id: z.int(), op: z.literal("status") }),
+  /** Signs whole to-be-signed bytes that pass the gate; a ledger line is durable before the answer. */
+  z.strictObject({ id: z.int(), op: z.literal("sign"), key: z.enum(KEY_LABELS), tbs: base64, head: LogHeadSchema }),
+  /** Notes the log's head in the ledger, durable before the answer. */
+  z.strictObject({ id: z.int(), op: z.literal("note-head"), head: LogHeadSchema }),
+  /** Ledger lines with numbers above `after`, at most 100 an answer. */
+  z.strictObject({ id: z.int(), op: z.literal("read-ledger"), after: z.int().nonnegative() }),
+  /** Reads the installed certificates again and repeats every KEY-CAPTIVE check. */
+  z.strictObject({ id: z.int(), op: z.literal("reload") }),
+  /** Ceremony mode only, once: makes the three keys in the token. */
+  z.strictObject({ id: z.int(), op: z.literal("generate-keys") }),
+  /** Ceremony mode only, once per key: the device CA's CSR or the line CA's own certificate. */
+  z.strictObject({ id: z.int(), op: z.literal("sign-ceremony"), key: z.enum(["device-ca", "line-ca"]), tbs: base64 }),
+]);
+export type SignerRequest = z.infer<typeof SignerRequestSchema>;
+
+/** One key as the token shows it. */
+export interface SignerKey {
+  readonly label: KeyLabel;
+  /** SubjectPublicKeyInfo, DER, base64. */
+  readonly spki: string;
+  readonly sensitive: boolean;
+  readonly alwaysSensitive: boolean;
+  readonly extractable: boolean;
+  readonly neverExtractable: boolean;
+  /** CKA_LOCAL; shown, never required (NSS reports it false for keys that it made). */
+  readonly local: boolean;
+}
+
+/** How far the ledger has come; `hash` is of the last line with its LF, 64 zeros when the ledger is empty. */
+export interface LedgerState {
+  readonly number: number;
+  readonly hash: string;
+  /** Certificates signed with device-ca, ever: devices' and the bundle signer's. */
+  readonly certificates: number;
+  /** The newest log head that any request named. */
+  readonly head: LogHead;
+}
+
+export type SignerState = "ready" | "sealed" | "away";
+
+export interface SignerStatus {
+  readonly state: SignerState;
+  readonly isCeremony: boolean;
+  readonly tokenSerial: string;
+  readonly keys: readonly SignerKey[];
+  readonly ledger: LedgerState;
+}
+
+/** The signer's own refusals; `needs-person` when sealed, `away` when the token is, `malformed` from the gate. */
+export interface SignerFailure {
+  readonly id: number;
+  readonly ok: false;
+  readonly control: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+export type SignerAnswer =
+  | { readonly id: number; readonly ok: true; readonly status: SignerStatus }
+  | { readonly id: number; readonly ok: true; readonly signature: string; readonly ledger: number }
+  | { readonly id: number; readonly ok: true; readonly ledger: number }
+  | { readonly id: number; readonly ok: true; readonly lines: readonly string[] }
+  | SignerFailure;

@@ -1,0 +1,113 @@
+import type { LogHead } from "../hsm/messages.ts";
+import type { ClientRole, LogRecord, RecordDraft, RecordKind, RegistrationRecord, StoredRecord } from "./record.ts";
+
+/** Where a registration is on its way to the Factory. Only a verified receipt moves it past `sealed`. */
+export type RegistrationState = "queued" | "sealed" | "delivered" | "duplicate" | "rejected" | "superseded" | "voided";
+
+/** A registration with what later records say about it. */
+export interface RegistrationView {
+  readonly record: RegistrationRecord;
+  readonly state: RegistrationState;
+  /** The name now: the record's own, or the last resubmission's. */
+  readonly name: string;
+  /** Bundle number; undefined while queued. */
+  readonly bundle?: number;
+  readonly rejectCode?: string;
+}
+
+export interface EnrolledClient {
+  readonly sha256: string;
+  readonly role: ClientRole;
+  readonly name: string;
+  readonly notAfter: string;
+  readonly enrolledAt: string;
+  readonly revokedAt?: string;
+}
+
+export interface TrustedImporter {
+  readonly id: string;
+  readonly sha256: string;
+  readonly pem: string;
+}
+
+export interface SealedBundle {
+  readonly bundle: number;
+  readonly id: string;
+  readonly first: number;
+  readonly last: number;
+  readonly registrations: number;
+  readonly sealedAt: string;
+  /** Sequence number of the seal's own record. */
+  readonly seq: number;
+  readonly isAcknowledged: boolean;
+}
+
+/** What the whole log adds up to; cheap to read, always of one moment. */
+export interface LogSummary {
+  readonly log: string;
+  readonly head: LogHead;
+  readonly headAt: string;
+  readonly registrations: number;
+  readonly queued: number;
+  readonly queuedSince?: string;
+  /** Last sequence number that a bundle carries; 0 for none. */
+  readonly sealedThrough: number;
+  readonly delivered: number;
+  readonly rejected: number;
+  /** `thru` of the last receipt; 0 for none. */
+  readonly deliveredThrough: number;
+  readonly lastReceipt?: {
+    readonly importer: string;
+    readonly number: number;
+    readonly sha256: string;
+    readonly issuedAt: string;
+  };
+  /** Highest ledger number that any record names. */
+  readonly ledger: number;
+  /** Device-ca certificates that the records account for: registrations, unissued and bundle certificates. */
+  readonly certificates: number;
+  /** Whether any record after `sealedThrough` is of a kind that deserves a bundle of its own. */
+  readonly hasUnsealedNews: boolean;
+}
+
+/**
+ * The log: one append-only, hash-chained sequence of records with its indexes (DESIGN: journal and LevelDB).
+ *
+ * Concurrency: everything may be called concurrently; appends are grouped, one journal write and one index batch for
+ * all that wait. Reads see every append whose promise has resolved.
+ *
+ * Failure: a Refusal with `inconsistent` means that the process must stop and answer nobody; `exhausted` with
+ * STORE-SPACE means that nothing was written and other kinds of records may still fit.
+ */
+export interface Log {
+  /**
+   * Appends one record. When it resolves, the record is in the journal and in the index, both fsynced (STORE-CHAIN,
+   * ISSUE-DURABLE). When it rejects, the caller must not answer; the record may or may not exist after a restart.
+   */
+  append(draft: RecordDraft): Promise<StoredRecord>;
+
+  /** The newest registration of a device uuid. */
+  findByUuid(uuid: string): Promise<RegistrationView | undefined>;
+  /** The newest registration of a public key, by SHA-256 of its SPKI. */
+  findByKey(spkiSha256: string): Promise<RegistrationView | undefined>;
+  /** The registration that holds a device name now. */
+  findByName(name: string): Promise<RegistrationView | undefined>;
+  /** One registration by its sequence number. */
+  findRegistration(seq: number): Promise<RegistrationView | undefined>;
+  /** Every registration in sequence order. */
+  registrations(): AsyncIterable<RegistrationView>;
+
+  /** Records first..last, verified against their hash chain while they are read. */
+  read(first: number, last: number): AsyncIterable<StoredRecord>;
+  /** Records of one kind in sequence order, at or after `from`. */
+  readKind<K extends RecordKind>(kind: K, from?: number): AsyncIterable<Extract<LogRecord, { kind: K }>>;
+
+  summary(): LogSummary;
+  client(sha256: string): EnrolledClient | undefined;
+  clients(): readonly EnrolledClient[];
+  importer(id: string): TrustedImporter | undefined;
+  bundles(): readonly SealedBundle[];
+
+  /** Waits for appends in flight, then closes both stores. */
+  close(): Promise<void>;
+}
