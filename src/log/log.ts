@@ -48,10 +48,12 @@ export interface LogSummary {
   readonly head: LogHead;
   readonly headAt: string;
   readonly registrations: number;
+  /** Registrations that no bundle carries yet. */
   readonly queued: number;
   readonly queuedSince?: string;
   /** Last sequence number that a bundle carries; 0 for none. */
   readonly sealedThrough: number;
+  /** Registrations that the Factory has: delivered, or found there already. */
   readonly delivered: number;
   readonly rejected: number;
   /** `thru` of the last receipt; 0 for none. */
@@ -102,6 +104,12 @@ export interface Log {
   /** Records of one kind in sequence order, at or after `from`. */
   readKind<K extends RecordKind>(kind: K, from?: number): AsyncIterable<Extract<LogRecord, { kind: K }>>;
 
+  /** SHA-256 of a record's line with its LF; undefined for numbers beyond the head. */
+  hashAt(seq: number): string | undefined;
+  /** Ledger numbers above `after` that records name; looks at every record, so for starts only. */
+  ledgerNumbers(after: number): ReadonlySet<number>;
+  /** @throws Refusal STORE-SPACE `exhausted` while registrations would be refused for want of room */
+  checkSpace(): void;
   summary(): LogSummary;
   client(sha256: string): EnrolledClient | undefined;
   clients(): readonly EnrolledClient[];

@@ -159,7 +159,13 @@ export interface ReceiptBody {
   readonly sha256: string;
   readonly bundles: readonly number[];
   readonly thru: number;
-  readonly exceptions: readonly { readonly seq: number; readonly outcome: string; readonly code?: string }[];
+  /** With `through`: every registration from `seq` to `through`, both included. */
+  readonly exceptions: readonly {
+    readonly seq: number;
+    readonly through?: number;
+    readonly outcome: string;
+    readonly code?: string;
+  }[];
   readonly missing: readonly number[];
   /** The importer's own time of issue, which CLOCK-SANE compares with. */
   readonly issuedAt: string;

@@ -82,6 +82,20 @@ export function readChildren(parent: Tlv, limit = 64): Tlv[] {
   return children;
 }
 
+/**
+ * Walks everything inside a value down to `maxDepth` levels, for parts that are ignored but must still be DER.
+ * @throws DerError
+ */
+export function checkDerTree(bytes: Buffer, maxDepth = 12): void {
+  checkDepth(readTlv(bytes), maxDepth);
+}
+
+function checkDepth(tlv: Tlv, depth: number): void {
+  if ((tlv.tag & 0x20) === 0) return;
+  if (depth === 0) throw new DerError("nested too deeply");
+  for (const child of readChildren(tlv)) checkDepth(child, depth - 1);
+}
+
 /** Refuses `undefined` and any other tag. */
 export function expectTag(tlv: Tlv | undefined, tag: number): Tlv {
   if (tlv === undefined) throw new DerError("value missing");

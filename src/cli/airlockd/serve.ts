@@ -1,0 +1,33 @@
+import { type BaseLogger, pino } from "pino";
+import { systemClock } from "../../clock.ts";
+import type { ApplianceConfig } from "../../config/appliance-config.ts";
+import type { Refusal } from "../../refusal.ts";
+import { startService } from "../../service.ts";
+import { EXIT, type ExitCode } from "../exit-codes.ts";
+import { SOFTWARE } from "../software.ts";
+
+/** Runs the service until SIGTERM or SIGINT; registrations under way finish first. */
+export async function serve(config: ApplianceConfig): Promise<ExitCode> {
+  const logger = pino({ name: "airlockd", timestamp: pino.stdTimeFunctions.isoTime });
+  const service = await startService(config, {
+    clock: systemClock,
+    logger,
+    software: SOFTWARE,
+    onFatal: (refusal) => endNow(logger, refusal),
+  });
+  logger.info({ addresses: service.addresses, software: SOFTWARE, evaluation: config.site.evaluation }, "ready");
+  const signal = await new Promise<string>((resolve) => {
+    process.once("SIGTERM", resolve);
+    process.once("SIGINT", resolve);
+  });
+  logger.info({ signal }, "stopping: registrations under way finish first");
+  await service.stop();
+  logger.info("stopped");
+  return EXIT.done;
+}
+
+/** Answers nobody any more: what the journal has is found again at the next start. */
+function endNow(logger: BaseLogger, refusal: Refusal): never {
+  logger.fatal({ control: refusal.control, err: refusal.cause }, refusal.message);
+  process.exit(refusal.control === "STORE-HEAD" ? EXIT.alarm : EXIT.integrity);
+}

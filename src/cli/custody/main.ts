@@ -1,0 +1,97 @@
+import { parseArgs } from "node:util";
+import { EXIT, type ExitCode } from "../exit-codes.ts";
+import { UsageError } from "../run-tool.ts";
+import { initCommand, installCommand } from "./ceremony-commands.ts";
+import { addClient, listClients, revokeClient } from "./client-commands.ts";
+import { requestIdentity } from "./request.ts";
+
+const HELP = `airlock-custody: keys, ceremonies and who may connect
+
+  airlock-custody init --config F --subject-cn fio-USER --out DIR
+        the ceremony, first half: keys in the HSM, the device CA's CSR, a transcript
+        (start airlock-signer --ceremony first; airlockd stopped)
+  airlock-custody install-cert DEVICE-CA.PEM --config F --out DIR --custodian NAME=CSR ... [--importer ID=CERT ...] [--yes]
+        the ceremony, second half: what the Factory root signed, the first custodians and importers
+  airlock-custody request --name NAME --out DIR
+        on a client's own machine: its key and CSR
+  airlock-custody client add --config F --role station|operator|auditor --name NAME --csr F --out F
+  airlock-custody client list --config F
+  airlock-custody client revoke FINGERPRINT --config F
+
+Examples
+  airlock-custody request --name line1 --out /etc/airlock
+  airlock-custody client add --config custodian.toml --role station --name line1 --csr line1.csr --out line1.pem
+`;
+
+const OPTIONS = {
+  config: { type: "string" },
+  out: { type: "string" },
+  name: { type: "string" },
+  role: { type: "string" },
+  csr: { type: "string" },
+  "subject-cn": { type: "string" },
+  custodian: { type: "string", multiple: true },
+  importer: { type: "string", multiple: true },
+  yes: { type: "boolean" },
+  json: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+export type CustodyOptions = ReturnType<typeof parse>["values"];
+
+function parse(args: readonly string[]) {
+  return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
+}
+
+/** `airlock-custody`: returns the exit code. */
+export async function custodyMain(args: readonly string[]): Promise<ExitCode> {
+  const { values, positionals } = parse(args);
+  const [command, ...rest] = positionals;
+  if (values.help === true) {
+    process.stdout.write(HELP);
+    return EXIT.done;
+  }
+  switch (command) {
+    case "init":
+      return await initCommand(values);
+    case "install-cert":
+      return await installCommand(values, rest[0]);
+    case "request":
+      return await requestCommand(values);
+    case "client":
+      return await clientCommand(values, rest);
+    default:
+      throw new UsageError(`say what to do: init, install-cert, request or client. See airlock-custody --help`);
+  }
+}
+
+async function requestCommand(values: CustodyOptions): Promise<ExitCode> {
+  const { keyFile, csrFile } = await requestIdentity(required(values, "name"), required(values, "out"));
+  process.stdout.write(
+    `Key  ${keyFile} (stays on this machine)\nCSR  ${csrFile}\nNext: carry the CSR to a custodian: airlock-custody client add\n`,
+  );
+  return EXIT.done;
+}
+
+async function clientCommand(values: CustodyOptions, [action, argument]: readonly string[]): Promise<ExitCode> {
+  switch (action) {
+    case "add":
+      return await addClient(values);
+    case "list":
+      return await listClients(values);
+    case "revoke":
+      return await revokeClient(values, argument);
+    default:
+      throw new UsageError("say what to do with clients: add, list or revoke");
+  }
+}
+
+/** @throws UsageError that names the missing option */
+export function required(
+  values: CustodyOptions,
+  name: "config" | "out" | "name" | "role" | "csr" | "subject-cn",
+): string {
+  const value = values[name];
+  if (value === undefined) throw new UsageError(`--${name} is missing. See airlock-custody --help`);
+  return value;
+}

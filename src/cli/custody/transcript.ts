@@ -1,0 +1,36 @@
+import { createHash } from "node:crypto";
+import type { ApplianceConfig } from "../../config/appliance-config.ts";
+import type { CeremonyResult } from "./ceremony.ts";
+
+/** What was done at the ceremony, as plain text to print and sign by hand. */
+export function encodeTranscript(config: ApplianceConfig, at: string, result: CeremonyResult): string {
+  const lines = [
+    "AIRLOCK KEY CEREMONY",
+    `appliance     ${config.site.appliance}`,
+    `factory       ${config.site.factory}`,
+    `time (UTC)    ${at}`,
+    `token serial  ${result.status.tokenSerial}`,
+    "",
+    ...result.keys.flatMap((key) => [
+      `key ${key.label}`,
+      `  public key sha256  ${sha256(Buffer.from(key.spki, "base64"))}`,
+      `  sensitive ${yes(key.sensitive)}, always ${yes(key.alwaysSensitive)}; extractable ${yes(key.extractable)}, never ${yes(key.neverExtractable)}; local ${yes(key.local)}`,
+    ]),
+    "",
+    `device-ca CSR sha256   ${sha256(result.deviceCaCsrPem)}  (the PEM file)`,
+    `line CA sha256         ${sha256(result.lineCaPem)}  (the PEM file)`,
+    `ledger                 line ${result.status.ledger.number}, ${result.status.ledger.hash}`,
+    "",
+    "Custodian ____________________   Custodian ____________________   Witness ____________________",
+    "",
+  ];
+  return lines.join("\n");
+}
+
+function sha256(data: string | Uint8Array): string {
+  return createHash("sha256").update(data).digest("hex");
+}
+
+function yes(value: boolean): string {
+  return value ? "yes" : "no";
+}

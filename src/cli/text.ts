@@ -1,0 +1,28 @@
+/** 41873 → "41,873". */
+export function formatCount(value: number | bigint): string {
+  return value.toLocaleString("en-US");
+}
+
+/** How long ago, in the two largest units: "3 d 04 h". */
+export function formatAge(fromIso: string, nowMs: number): string {
+  const minutes = Math.max(0, Math.floor((nowMs - Date.parse(fromIso)) / 60_000));
+  const [days, hours] = [Math.floor(minutes / 1_440), Math.floor((minutes % 1_440) / 60)];
+  const two = (value: number) => String(value).padStart(2, "0");
+  if (days > 0) return `${days} d ${two(hours)} h`;
+  return hours > 0 ? `${hours} h ${two(minutes % 60)} min` : `${minutes} min`;
+}
+
+/** 3_355_443 → "3.4 MB": decimal units, as on the stick's box. */
+export function formatBytes(bytes: number | bigint): string {
+  let value = Number(bytes);
+  for (const unit of ["bytes", "kB", "MB", "GB"]) {
+    if (value < 1_000) return unit === "bytes" ? `${value} ${unit}` : `${value.toFixed(1)} ${unit}`;
+    value /= 1_000;
+  }
+  return `${value.toFixed(1)} TB`;
+}
+
+/** Makes a protobuf answer printable as JSON: bigint becomes a number, which sequence numbers never outgrow. */
+export function encodeJson(value: object): string {
+  return JSON.stringify(value, (_key, member: unknown) => (typeof member === "bigint" ? Number(member) : member));
+}

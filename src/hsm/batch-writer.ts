@@ -1,0 +1,25 @@
+import type { Socket } from "node:net";
+
+/** Gathers the frames of one turn of the event loop into one write: a system call costs more than a small frame. */
+export class BatchWriter {
+  readonly #socket: Pick<Socket, "write">;
+  #waiting: Buffer[] = [];
+
+  constructor(socket: Pick<Socket, "write">) {
+    this.#socket = socket;
+  }
+
+  write(frame: Buffer): void {
+    this.#waiting.push(frame);
+    if (this.#waiting.length === 1) setImmediate(() => this.flush());
+  }
+
+  /** Hands everything to the socket now. */
+  flush(): void {
+    const [first, ...more] = this.#waiting;
+    if (first === undefined) return;
+    const bytes = more.length === 0 ? first : Buffer.concat(this.#waiting);
+    this.#waiting = [];
+    this.#socket.write(bytes);
+  }
+}

@@ -1,0 +1,143 @@
+import { connect, type Socket } from "node:net";
+import { CONTROLS, type ControlId } from "../controls.ts";
+import { Refusal, type RefusalCode } from "../refusal.ts";
+import { BatchWriter } from "./batch-writer.ts";
+import { encodeFrame, FrameReader } from "./frames.ts";
+import type { KeyLabel, LogHead, SignerAnswer, SignerFailure, SignerKey, SignerRequest, SignerStatus } from "./messages.ts";
+import type { SignedBytes, Signer } from "./signer.ts";
+
+/** What the ceremony asks of the signer besides; refused outside ceremony mode. */
+export interface CeremonySigner extends Signer {
+  /** Makes the three keys in the token, once. */
+  generateKeys(): Promise<readonly SignerKey[]>;
+  /** Signs the device CA's CSR or the line CA's own certificate, once per key. */
+  signCeremony(key: "device-ca" | "line-ca", tbs: Buffer): Promise<SignedBytes>;
+}
+
+type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
+type Question = WithoutId<SignerRequest>;
+type Success = Exclude<SignerAnswer, SignerFailure>;
+
+interface Pending {
+  readonly resolve: (answer: Success) => void;
+  readonly reject: (refusal: Refusal) => void;
+}
+
+/** Requests that may wait for the signer; beyond it the caller is told to come back. */
+const MAX_PENDING = 4_096;
+
+const CODES: readonly RefusalCode[] = [
+  "malformed",
+  "forbidden",
+  "conflict",
+  "needs-person",
+  "exhausted",
+  "away",
+  "inconsistent",
+];
+
+/** Client of the signer's UNIX socket; connects at the first call and again whenever a call finds it closed. */
+export function connectSigner(socketPath: string): CeremonySigner {
+  const line = new SignerLine(socketPath);
+  const sign = async (question: Question): Promise<SignedBytes> => {
+    const { signature, ledger } = (await line.ask(question)) as { signature: string; ledger: number };
+    return { signature: Buffer.from(signature, "base64"), ledger };
+  };
+  const status = async (op: "status" | "reload"): Promise<SignerStatus> =>
+    ((await line.ask({ op })) as { status: SignerStatus }).status;
+  return {
+    status: () => status("status"),
+    reload: () => status("reload"),
+    sign: (key: KeyLabel, tbs: Buffer, head: LogHead) => sign({ op: "sign", key, tbs: tbs.toString("base64"), head }),
+    signCeremony: (key, tbs) => sign({ op: "sign-ceremony", key, tbs: tbs.toString("base64") }),
+    generateKeys: async () => ((await line.ask({ op: "generate-keys" })) as { status: SignerStatus }).status.keys,
+    noteHead: async (head) => ((await line.ask({ op: "note-head", head })) as { ledger: number }).ledger,
+    readLedger: (after) => readLedger(line, after),
+    close: () => line.close(),
+  };
+}
+
+async function* readLedger(line: SignerLine, after: number): AsyncGenerator<string> {
+  for (let last = after; ; ) {
+    const { lines } = (await line.ask({ op: "read-ledger", after: last })) as { lines: string[] };
+    if (lines.length === 0) return;
+    yield* lines;
+    last += lines.length;
+  }
+}
+
+/** One connection at a time; answers find their question by id. */
+class SignerLine {
+  readonly #path: string;
+  readonly #pending = new Map<number, Pending>();
+  #socket: Socket | undefined;
+  #writer: BatchWriter | undefined;
+  #nextId = 1;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  ask(question: Question): Promise<Success> {
+    if (this.#pending.size >= MAX_PENDING) {
+      return Promise.reject(new Refusal("SERVICE-STATE", "exhausted", "Too much waits for the signer. Try again soon."));
+    }
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+      this.#connected().write(encodeFrame(JSON.stringify({ id, ...question })));
+    });
+  }
+
+  close(): void {
+    this.#socket?.destroy();
+    this.#fail(undefined);
+  }
+
+  /** Node keeps what is written until the connection stands; when it cannot, every question of it fails. */
+  #connected(): BatchWriter {
+    if (this.#writer !== undefined) return this.#writer;
+    const socket = connect(this.#path);
+    const reader = new FrameReader();
+    socket.on("data", (chunk) => {
+      try {
+        for (const text of reader.push(chunk)) this.#settle(JSON.parse(text) as SignerAnswer);
+      } catch (error) {
+        socket.destroy(error instanceof Error ? error : undefined);
+      }
+    });
+    let cause: Error | undefined;
+    socket.on("error", (error) => {
+      cause = error;
+    });
+    socket.once("close", () => {
+      if (this.#socket !== socket) return;
+      this.#fail(cause);
+    });
+    this.#socket = socket;
+    this.#writer = new BatchWriter(socket);
+    return this.#writer;
+  }
+
+  #settle(answer: SignerAnswer): void {
+    const pending = this.#pending.get(answer.id);
+    this.#pending.delete(answer.id);
+    if (answer.ok) pending?.resolve(answer);
+    else pending?.reject(refusalOf(answer));
+  }
+
+  /** Nothing is known of what was asked: a signature may have been made, and then its ledger line exists. */
+  #fail(cause: Error | undefined): void {
+    this.#socket = undefined;
+    this.#writer = undefined;
+    const lost = [...this.#pending.values()];
+    this.#pending.clear();
+    const sentence = "The signer cannot be reached. Nothing was issued; try again shortly.";
+    for (const { reject } of lost) reject(new Refusal("SERVICE-STATE", "away", sentence, { cause }));
+  }
+}
+
+function refusalOf({ control, code, message }: SignerFailure): Refusal {
+  const knownControl: ControlId = CONTROLS.find((id) => id === control) ?? "SERVICE-STATE";
+  return new Refusal(knownControl, CODES.find((known) => known === code) ?? "away", message);
+}

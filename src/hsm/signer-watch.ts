@@ -1,0 +1,52 @@
+import type { SignerStatus } from "./messages.ts";
+import type { Signer } from "./signer.ts";
+
+/** `away` also means that the signer's process cannot be reached. */
+export type HsmState = SignerStatus["state"];
+
+/**
+ * Keeps an eye on the signer: its last known state, and a word when that changes
+ * (which must not reject). Asking costs one small message.
+ */
+export class SignerWatch {
+  readonly #signer: Signer;
+  readonly #onState: (state: HsmState) => Promise<void>;
+  #state: HsmState = "away";
+  #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
+
+  constructor(signer: Signer, onState: (state: HsmState) => Promise<void>) {
+    this.#signer = signer;
+    this.#onState = onState;
+  }
+
+  get state(): HsmState {
+    return this.#state;
+  }
+
+  /** Asks now, then again after every interval. */
+  async start(intervalMs: number): Promise<void> {
+    await this.refresh();
+    if (this.#isStopped) return;
+    this.#timer = setTimeout(() => void this.start(intervalMs), intervalMs);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** Asks once; never rejects. */
+  async refresh(): Promise<HsmState> {
+    const state = await this.#signer.status().then(
+      (status) => status.state,
+      (): HsmState => "away",
+    );
+    if (state !== this.#state) {
+      this.#state = state;
+      await this.#onState(state);
+    }
+    return state;
+  }
+}

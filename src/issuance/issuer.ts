@@ -1,0 +1,158 @@
+import type { Clock } from "../clock.ts";
+import { renderSotaToml, type SotaSite } from "../foundries/sota-toml.ts";
+import type { Signer } from "../hsm/signer.ts";
+import type { Log, RegistrationView } from "../log/log.ts";
+import type { By, RegistrationBody } from "../log/record.ts";
+import type { CaCertificate } from "../x509/ca-certificate.ts";
+import { assembleCertificate, checkIssued } from "../x509/certificate.ts";
+import { verifyCsrProof } from "../x509/csr.ts";
+import { encodePem } from "../x509/pem.ts";
+import { signatureAlgorithmFor } from "../x509/signature.ts";
+import { buildDeviceTbs, type DeviceTemplate, prepareDeviceTemplate, randomSerial } from "../x509/template.ts";
+import { checkClock } from "./clock-guard.ts";
+import { IssuingGate } from "./gate.ts";
+import { KeyedLock } from "./keyed-lock.ts";
+import { checkProductionPolicy, type ProductionPolicy } from "./production-policy.ts";
+import {
+  type CheckedRegistration,
+  checkRegistration,
+  type RawRegistration,
+  type RequestRules,
+} from "./registration-request.ts";
+import { findStored } from "./stored-registration.ts";
+
+const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
+
+export interface IssuingRules extends RequestRules {
+  readonly production: ProductionPolicy;
+  readonly validityDays: number;
+  readonly backdateMinutes: number;
+  readonly clockJumpDays: number;
+  /** Device group for the records, from configuration; never from the device. */
+  readonly group?: string;
+  /** Registrations past the gate at once: never more than the ledger may be ahead of the journal after a crash. */
+  readonly maxInFlight: number;
+}
+
+export interface IssuerParts {
+  readonly log: Log;
+  readonly signer: Signer;
+  readonly clock: Clock;
+  /** Cryptographically random bytes. */
+  readonly randomBytes: (count: number) => Buffer;
+  readonly ca: CaCertificate;
+  readonly site: SotaSite;
+  readonly rules: IssuingRules;
+}
+
+/** What a station gets for a registration. */
+export interface Issued {
+  readonly certificatePem: string;
+  readonly sotaToml: string;
+  readonly seq: number;
+  readonly isStored: boolean;
+}
+
+/** Issues device certificates by the numbered recipe of the design; step 1, who may ask, is the RPC's. */
+export class Issuer {
+  readonly #parts: IssuerParts;
+  readonly #template: DeviceTemplate;
+  readonly #lock = new KeyedLock();
+  readonly gate: IssuingGate;
+
+  constructor(parts: IssuerParts) {
+    this.#parts = parts;
+    this.#template = prepareDeviceTemplate(parts.ca);
+    this.gate = new IssuingGate(parts.rules.maxInFlight);
+  }
+
+  /**
+   * Registers one device. When it resolves, the record is in the journal, in the database and accounted for in the
+   * signer's ledger, all fsynced (ISSUE-DURABLE). When it rejects, no certificate has left; the same request may be
+   * repeated and gets the stored certificate if the record had landed (ISSUE-ONCE).
+   * @throws Refusal
+   */
+  async register(raw: RawRegistration, by: By): Promise<Issued> {
+    // 2. Every field and the CSR, before anything is looked up or signed.
+    const request = checkRegistration(raw, this.#parts.rules);
+    verifyCsrProof(request.csr);
+    const sotaToml = renderSotaToml(request.sota, this.#parts.site);
+    const { uuid, name, csr } = request;
+    const release = await this.#lock.acquire([`uuid ${uuid}`, `key ${csr.spkiSha256}`, `name ${name}`]);
+    try {
+      // 3. What is known is answered from the log: no quota, space, clock or HSM is asked.
+      const stored = await findStored(this.#parts.log, request);
+      if (stored !== undefined) return answerStored(stored, sotaToml);
+      const record = await this.#issue(request, by);
+      return { ...record, sotaToml, isStored: false };
+    } finally {
+      release();
+    }
+  }
+
+  async #issue(request: CheckedRegistration, by: By): Promise<{ certificatePem: string; seq: number }> {
+    const { log, clock, rules } = this.#parts;
+    checkProductionPolicy(rules.production, request.csr.isProduction);
+    await this.gate.enter();
+    try {
+      log.checkSpace();
+      // 4. The names are reserved by the lock; the clock is asked last, right before its time goes into the bytes.
+      checkClock(clock, log.summary(), {
+        clockJumpDays: rules.clockJumpDays,
+        caNotBeforeMs: this.#parts.ca.notBeforeMs,
+        caNotAfterMs: this.#parts.ca.notAfterMs,
+      });
+      const body = await this.#sign(request, by);
+      // 7. Ledger line durable, record not yet: if the process dies here, the next start writes `unissued` for it.
+      const { seq } = await log.append({ kind: "registration", body });
+      // 8. Durable in journal and database: only now may the certificate leave.
+      return { certificatePem: body.cert.pem, seq };
+    } finally {
+      this.gate.leave();
+    }
+  }
+
+  async #sign(request: CheckedRegistration, by: By): Promise<RegistrationBody> {
+    const { log, signer, ca, clock, rules, randomBytes } = this.#parts;
+    // 5. The exact bytes to sign; the serial is ours and random, so nobody can choose or repeat one.
+    const nowMs = clock.nowMs();
+    const serial = randomSerial(randomBytes);
+    const notAfterMs = nowMs + rules.validityDays * DAY_MS;
+    const tbs = buildDeviceTbs(this.#template, {
+      subjectDer: request.csr.subjectDer,
+      spkiDer: request.csr.spkiDer,
+      serial,
+      notBeforeMs: nowMs - rules.backdateMinutes * MINUTE_MS,
+      notAfterMs,
+    });
+    // 6. When this resolves, the ledger names this signature; nothing else is durable yet.
+    const { signature, ledger } = await signer.sign("device-ca", tbs, log.summary().head);
+    const certDer = assembleCertificate(tbs, signatureAlgorithmFor(ca.keyKind), signature);
+    const cert = checkIssued(certDer, tbs, ca);
+    const { group } = rules;
+    return {
+      device: {
+        uuid: request.uuid,
+        name: request.name,
+        hardwareId: request.hardwareId,
+        ...(group === undefined ? {} : { group }),
+        production: request.csr.isProduction,
+      },
+      cert: {
+        sha256: cert.sha256,
+        serial: cert.serialHex,
+        notAfter: new Date(cert.notAfterMs).toISOString(),
+        pem: encodePem(certDer, "CERTIFICATE"),
+      },
+      csrSha256: request.csr.csrSha256,
+      caSha256: ca.sha256,
+      by,
+      ledger,
+    };
+  }
+}
+
+function answerStored({ record }: RegistrationView, sotaToml: string): Issued {
+  return { certificatePem: record.cert.pem, sotaToml, seq: record.seq, isStored: true };
+}

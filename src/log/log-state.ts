@@ -1,0 +1,155 @@
+import { isoUtc } from "../clock.ts";
+import type { LogHead } from "../hsm/messages.ts";
+import type { Catalog } from "./catalog.ts";
+import { ZERO_HASH } from "./chain.ts";
+import type { LineReader } from "./line-reader.ts";
+import type { EnrolledClient, LogSummary, SealedBundle, TrustedImporter } from "./log.ts";
+import type { LogRecord, RecordKind } from "./record.ts";
+import { RegistrationStates } from "./registration-state.ts";
+
+/** These alone never cause a bundle: they speak of bundles, or of nothing that the far side acts on. */
+const NO_NEWS: ReadonlySet<RecordKind> = new Set(["seal", "receipt", "refusals"]);
+
+/**
+ * What the log adds up to, in memory: made of the catalog and of the few records whose content matters, by the same
+ * calls at a start and while running.
+ */
+export class LogState {
+  readonly states: RegistrationStates;
+  readonly #catalog: Catalog;
+  readonly #clients = new Map<string, EnrolledClient>();
+  readonly #importers = new Map<string, TrustedImporter>();
+  #log = "";
+  #seq = 0;
+  #registrations = 0;
+  #queued = 0;
+  #oldestQueued: number | undefined;
+  #newestNews = 0;
+  #sealedThrough = 0;
+  #certificates = 0;
+  #ledger = 0;
+  #deliveredThrough = 0;
+  #lastReceipt: LogSummary["lastReceipt"];
+  #summary: LogSummary | undefined;
+
+  constructor(catalog: Catalog) {
+    this.#catalog = catalog;
+    this.states = new RegistrationStates(catalog);
+  }
+
+  /** Sequence number of the newest record that counts. */
+  get seq(): number {
+    return this.#seq;
+  }
+
+  /** Takes in the next record: its catalog entry, and its content where the catalog says that it is stateful. */
+  advance(record: LogRecord | undefined): void {
+    const seq = this.#seq + 1;
+    const kind = this.#catalog.kindAt(seq);
+    this.#seq = seq;
+    this.#summary = undefined;
+    if (kind === "registration") {
+      this.#registrations++;
+      this.#queued++;
+      this.#oldestQueued ??= seq;
+    }
+    if (kind === "registration" || kind === "unissued" || kind === "genesis") this.#certificates++;
+    if (kind !== undefined && !NO_NEWS.has(kind)) this.#newestNews = seq;
+    this.#ledger = Math.max(this.#ledger, this.#catalog.ledgerAt(seq));
+    if (record !== undefined && this.#catalog.isStateful(seq)) this.#apply(record);
+  }
+
+  summary(): LogSummary {
+    this.#summary ??= this.#sum();
+    return this.#summary;
+  }
+
+  client(sha256: string): EnrolledClient | undefined {
+    return this.#clients.get(sha256);
+  }
+
+  clients(): readonly EnrolledClient[] {
+    return [...this.#clients.values()];
+  }
+
+  importer(id: string): TrustedImporter | undefined {
+    return this.#importers.get(id);
+  }
+
+  bundles(): readonly SealedBundle[] {
+    return [...this.states.bundles.all];
+  }
+
+  #apply(record: LogRecord): void {
+    this.states.apply(record);
+    if (record.kind === "genesis") this.#log = record.log;
+    else if (record.kind === "act") this.#applyAct(record);
+    else if (record.kind === "seal") this.#applySeal(record.last);
+    else if (record.kind === "receipt") {
+      const { importer, number, sha256, issuedAt } = record;
+      this.#lastReceipt = { importer, number, sha256, issuedAt };
+      this.#deliveredThrough = Math.max(this.#deliveredThrough, record.thru);
+    }
+  }
+
+  #applyAct(record: Extract<LogRecord, { kind: "act" }>): void {
+    if (record.act === "enroll-client") {
+      const { sha256, role, name, notAfter } = record.client;
+      this.#clients.set(sha256, { sha256, role, name, notAfter, enrolledAt: record.at });
+    } else if (record.act === "revoke-client") {
+      const client = this.#clients.get(record.clientSha256);
+      if (client !== undefined) this.#clients.set(client.sha256, { ...client, revokedAt: record.at });
+    } else if (record.act === "trust-importer") this.#importers.set(record.importer.id, record.importer);
+  }
+
+  #applySeal(last: number): void {
+    for (let seq = this.#sealedThrough + 1; seq <= last; seq++) {
+      if (this.#catalog.kindAt(seq) === "registration") this.#queued--;
+    }
+    this.#sealedThrough = Math.max(this.#sealedThrough, last);
+    let oldest: number | undefined;
+    for (let seq = last + 1; seq <= this.#seq && oldest === undefined; seq++) {
+      if (this.#catalog.kindAt(seq) === "registration") oldest = seq;
+    }
+    this.#oldestQueued = oldest;
+  }
+
+  #head(): LogHead {
+    return { seq: this.#seq, hash: this.#catalog.hashAt(this.#seq) ?? ZERO_HASH };
+  }
+
+  #sum(): LogSummary {
+    const { delivered, rejected } = this.states.tally();
+    return {
+      log: this.#log,
+      head: this.#head(),
+      headAt: isoUtc(this.#catalog.atMs(this.#seq)),
+      registrations: this.#registrations,
+      queued: this.#queued,
+      ...(this.#oldestQueued === undefined ? {} : { queuedSince: isoUtc(this.#catalog.atMs(this.#oldestQueued)) }),
+      sealedThrough: this.#sealedThrough,
+      delivered,
+      rejected,
+      deliveredThrough: this.#deliveredThrough,
+      ...(this.#lastReceipt === undefined ? {} : { lastReceipt: this.#lastReceipt }),
+      ledger: this.#ledger,
+      certificates: this.#certificates,
+      hasUnsealedNews: this.#newestNews > this.#sealedThrough,
+    };
+  }
+}
+
+/** The state of a whole log: reads only the records whose content matters. */
+export async function readState(catalog: Catalog, reader: LineReader): Promise<LogState> {
+  const state = new LogState(catalog);
+  for await (const { seq, line } of reader.records(statefulRecords(catalog))) {
+    while (state.seq < seq - 1) state.advance(undefined);
+    state.advance(JSON.parse(line) as LogRecord);
+  }
+  while (state.seq < catalog.count) state.advance(undefined);
+  return state;
+}
+
+function* statefulRecords(catalog: Catalog): Generator<number> {
+  for (let seq = 1; seq <= catalog.count; seq++) if (catalog.isStateful(seq)) yield seq;
+}

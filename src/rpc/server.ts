@@ -1,0 +1,87 @@
+import type { AddressInfo } from "node:net";
+import type { Server as TlsServer } from "node:tls";
+import { Server, ServerCredentials, type ServerOptions, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import { CustodyServiceService } from "../gen/airlock/custody/v1/custody.ts";
+import { RegistrationServiceService } from "../gen/airlock/registration/v1/registration.ts";
+import { TransferServiceService } from "../gen/airlock/transfer/v1/transfer.ts";
+import { HealthService } from "../gen/grpc/health/v1/health.ts";
+import type { Connections } from "./connections.ts";
+import { createTlsListener, type TlsIdentity } from "./tls-listener.ts";
+
+/** grpc-js sets no limit by itself, so each is set here. */
+const LIMITS: ServerOptions = {
+  "grpc.max_receive_message_length": 512 * 1024,
+  "grpc.max_send_message_length": 512 * 1024,
+  "grpc.max_concurrent_streams": 256,
+  "grpc.max_connection_idle_ms": 30 * 60_000,
+  "grpc.keepalive_time_ms": 60_000,
+  "grpc.keepalive_timeout_ms": 20_000,
+  "grpc-node.max_session_memory": 32,
+  // Channel tracing is a debugging aid that would keep data of every call.
+  "grpc.enable_channelz": 0,
+};
+const DRAIN_MS = 10_000;
+
+export interface Services {
+  readonly registration: UntypedServiceImplementation;
+  readonly transfer: UntypedServiceImplementation;
+  readonly custody: UntypedServiceImplementation;
+  readonly health: UntypedServiceImplementation;
+}
+
+export interface RpcServer {
+  /** Addresses really bound, host:port. */
+  readonly addresses: readonly string[];
+  /** Takes no new connection, lets calls in flight finish within the drain time, then closes everything. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the gRPC server behind TLS listeners of our own, one per address.
+ * @throws Error when an address cannot be bound
+ */
+export async function startRpcServer(
+  identity: TlsIdentity,
+  listen: readonly string[],
+  connections: Connections,
+  services: Services,
+): Promise<RpcServer> {
+  const server = new Server(LIMITS);
+  server.addService(RegistrationServiceService, services.registration);
+  server.addService(TransferServiceService, services.transfer);
+  server.addService(CustodyServiceService, services.custody);
+  server.addService(HealthService, services.health);
+  // The TLS listener has authenticated the peer; grpc-js only sees the plain bytes inside.
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const listeners = listen.map(() =>
+    createTlsListener(identity, (socket) => {
+      if (connections.admit(socket)) injector.injectConnection(socket);
+      else socket.destroy();
+    }),
+  );
+  await Promise.all(listeners.map((listener, i) => bind(listener, listen[i] ?? "")));
+  return {
+    addresses: listeners.map(boundAddress),
+    close: async () => {
+      const closed = listeners.map((listener) => new Promise((resolve) => listener.close(resolve)));
+      injector.drain(DRAIN_MS);
+      await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      injector.destroy();
+      await Promise.all(closed);
+    },
+  };
+}
+
+function bind(listener: TlsServer, address: string): Promise<void> {
+  const colon = address.lastIndexOf(":");
+  const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
+  return new Promise((resolve, reject) => {
+    listener.once("error", reject);
+    listener.listen({ host, port: Number(address.slice(colon + 1)) }, resolve);
+  });
+}
+
+function boundAddress(listener: TlsServer): string {
+  const { address, family, port } = listener.address() as AddressInfo;
+  return family === "IPv6" ? `[${address}]:${port}` : `${address}:${port}`;
+}

@@ -1,0 +1,49 @@
+import {
+  type ApplyReceiptResponse,
+  type BundleInfo,
+  type GetStatusResponse,
+  HsmState,
+  type ListRegistrationsRequest,
+  type ListRegistrationsResponse,
+  type ReadBundleResponse,
+  type SealBundleResponse,
+  TransferServiceClient,
+} from "../gen/airlock/transfer/v1/transfer.ts";
+import { type ClientIdentity, callUnary, openClient } from "./client.ts";
+import { readStream } from "./server-stream.ts";
+
+/** What airlock-export asks over mTLS. Every method rejects with the appliance's Refusal. */
+export interface TransferClient {
+  status(): Promise<GetStatusResponse>;
+  registrations(filter: ListRegistrationsRequest): AsyncIterable<ListRegistrationsResponse>;
+  seal(isHeartbeat: boolean): Promise<SealBundleResponse>;
+  bundles(): Promise<readonly BundleInfo[]>;
+  read(bundle: number): AsyncIterable<ReadBundleResponse>;
+  applyReceipt(receipt: Buffer): Promise<ApplyReceiptResponse>;
+  close(): void;
+}
+
+export function openTransferClient(identity: ClientIdentity): TransferClient {
+  const client = openClient(TransferServiceClient, identity);
+  return {
+    status: () => callUnary((done) => client.getStatus({}, done)),
+    registrations: (filter) => readStream(client.listRegistrations(filter)),
+    seal: (heartbeat) => callUnary((done) => client.sealBundle({ heartbeat }, done)),
+    bundles: async () => (await callUnary<{ bundles: BundleInfo[] }>((done) => client.listBundles({}, done))).bundles,
+    read: (number) => readStream(client.readBundle({ number })),
+    applyReceipt: (receipt) => callUnary((done) => client.applyReceipt({ receipt }, done)),
+    close: () => client.close(),
+  };
+}
+
+/** The HSM's state as a word for people. */
+export function hsmWord(state: HsmState): string {
+  switch (state) {
+    case HsmState.HSM_STATE_READY:
+      return "ok";
+    case HsmState.HSM_STATE_SEALED:
+      return "SEALED";
+    default:
+      return "AWAY";
+  }
+}

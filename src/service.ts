@@ -1,0 +1,243 @@
+import { randomBytes } from "node:crypto";
+import { statfs } from "node:fs/promises";
+import type { BaseLogger as Logger } from "pino";
+import type { Clock } from "./clock.ts";
+import type { ApplianceConfig } from "./config/appliance-config.ts";
+import { prepareSotaSite } from "./foundries/sota-site.ts";
+import { HeadNoter } from "./hsm/head-noter.ts";
+import type { Signer } from "./hsm/signer.ts";
+import { connectSigner } from "./hsm/signer-client.ts";
+import { SignerWatch } from "./hsm/signer-watch.ts";
+import { accountForLedger } from "./issuance/account-for-ledger.ts";
+import { issueClientCertificate } from "./issuance/client-certificate.ts";
+import { clockProblem } from "./issuance/clock-guard.ts";
+import { Issuer } from "./issuance/issuer.ts";
+import type { Log } from "./log/log.ts";
+import { openLog } from "./log/open-log.ts";
+import type { Refusal } from "./refusal.ts";
+import type { CallEdge } from "./rpc/call.ts";
+import { Connections } from "./rpc/connections.ts";
+import { Health } from "./rpc/health.ts";
+import { type RpcServer, startRpcServer } from "./rpc/server.ts";
+import { createServices, type ServiceParts } from "./rpc/services.ts";
+import { readSiteCertificates, type SiteCertificates } from "./site-certificates.ts";
+import { createReceiptApplier } from "./transfer/apply-receipt.ts";
+import { createBundleSealer } from "./transfer/seal.ts";
+
+/** Signatures that may be ahead of the journal: the issuing gate's limit and the reconciliation's (SIGN-LEDGER). */
+export const MAX_IN_FLIGHT = 256;
+const WATCH_MS = 500;
+const NOTE_MS = 400;
+const CLIENT_DAYS = 3 * 365;
+
+export interface ServiceSurroundings {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Name and version for manifests. */
+  readonly software: string;
+  /** The stores failed or contradict each other: the process must end now and answer nobody. */
+  readonly onFatal: (refusal: Refusal) => void;
+}
+
+export interface RunningService {
+  readonly addresses: readonly string[];
+  /** Lets registrations under way finish and be answered, notes the head, closes the stores. */
+  stop(): Promise<void>;
+}
+
+/**
+ * airlockd, put together: the only place that knows every part.
+ * @throws Refusal STORE-HEAD, STORE-CHAIN when the stores do not agree; Error for files and addresses
+ */
+export async function startService(config: ApplianceConfig, around: ServiceSurroundings): Promise<RunningService> {
+  const certificates = await readSiteCertificates(config);
+  const { clock, logger, onFatal } = around;
+  const { log, report } = await openLog({
+    journalDir: config.store.journal,
+    databaseDir: config.store.database,
+    reserveBytes: config.store.reserve_mib * 1024 * 1024,
+    clock,
+    onFatal,
+    onEvent: (event) => logger.warn({ event }, "the log had to be repaired"),
+  });
+  logger.info({ report, head: log.summary().head, log: log.summary().log }, "log opened");
+  const signer = connectSigner(config.signer.socket);
+  const issuer = createIssuer(config, certificates, around, log, signer);
+  const health = new Health();
+  const watch = watchSigner(around, log, signer, issuer, health);
+  const noter = new HeadNoter(signer, () => log.summary().head);
+  try {
+    // Nothing is signed before the ledger has been compared with the log: the gate opens in there.
+    await watch.start(WATCH_MS);
+    noter.start(NOTE_MS);
+    const connections = new Connections();
+    const edge: CallEdge = { log, appliance: config.site.appliance, connections, logger, onInconsistent: onFatal };
+    const parts = serviceParts(config, certificates, around, { log, signer, issuer, health, watch });
+    const server = await startRpcServer(
+      certificates.tls,
+      config.service.listen,
+      connections,
+      createServices(edge, parts),
+    );
+    return { addresses: server.addresses, stop: () => stopService(server, issuer, watch, noter, log, signer) };
+  } catch (error) {
+    watch.stop();
+    signer.close();
+    await log.close();
+    throw error;
+  }
+}
+
+async function stopService(
+  server: RpcServer,
+  issuer: Issuer,
+  watch: SignerWatch,
+  noter: HeadNoter,
+  log: Log,
+  signer: Signer,
+): Promise<void> {
+  // Registrations past the gate end with a durable record and an answer; later ones are told to come back.
+  const issued = issuer.gate.close();
+  await server.close();
+  await issued;
+  watch.stop();
+  await noter.stop();
+  await log.close();
+  signer.close();
+}
+
+function createIssuer(
+  config: ApplianceConfig,
+  { deviceCa }: SiteCertificates,
+  { clock }: ServiceSurroundings,
+  log: Log,
+  signer: Signer,
+): Issuer {
+  const { issuance, device, site } = config;
+  return new Issuer({
+    log,
+    signer,
+    clock,
+    randomBytes,
+    ca: deviceCa,
+    site: prepareSotaSite(device.gateway, device.ostree, device.sota),
+    rules: {
+      factory: site.factory,
+      allowedKeys: issuance.key_types,
+      production: issuance.production,
+      validityDays: issuance.validity_days,
+      backdateMinutes: issuance.backdate_minutes,
+      clockJumpDays: issuance.clock_jump_days,
+      maxInFlight: MAX_IN_FLIGHT,
+      ...(issuance.group === undefined ? {} : { group: issuance.group }),
+    },
+  });
+}
+
+/** Opens the issuing gate only after ledger and log agree, again after every absence of the signer (STORE-HEAD). */
+function watchSigner(
+  { logger, onFatal }: ServiceSurroundings,
+  log: Log,
+  signer: Signer,
+  issuer: Issuer,
+  health: Health,
+): SignerWatch {
+  return new SignerWatch(signer, async (state) => {
+    logger.info({ hsm: state }, "HSM state");
+    if (state === "away") issuer.gate.shut();
+    else await reopenGate(logger, log, signer, issuer).catch(onFatal);
+    health.set(state === "ready" && !issuer.gate.isShut);
+  });
+}
+
+async function reopenGate(logger: Logger, log: Log, signer: Signer, issuer: Issuer): Promise<void> {
+  const resume = await issuer.gate.pause();
+  try {
+    const unissued = await accountForLedger(log, signer, MAX_IN_FLIGHT);
+    if (unissued > 0) logger.warn({ control: "SIGN-LEDGER", unissued }, "signatures without a record were noted");
+    issuer.gate.open();
+  } finally {
+    resume();
+  }
+}
+
+interface Running {
+  readonly log: Log;
+  readonly signer: Signer;
+  readonly issuer: Issuer;
+  readonly health: Health;
+  readonly watch: SignerWatch;
+}
+
+function serviceParts(
+  config: ApplianceConfig,
+  certificates: SiteCertificates,
+  { clock, software }: ServiceSurroundings,
+  { log, signer, issuer, health, watch }: Running,
+): ServiceParts {
+  const { factory, appliance, evaluation } = config.site;
+  const { root, deviceCa, lineCa, bundleCertificateDer } = certificates;
+  const limits = {
+    clockJumpDays: config.issuance.clock_jump_days,
+    caNotBeforeMs: deviceCa.notBeforeMs,
+    caNotAfterMs: deviceCa.notAfterMs,
+  };
+  const pauseIssuing = async () => {
+    const resume = await issuer.gate.pause();
+    await accountForLedger(log, signer, MAX_IN_FLIGHT).catch((error: unknown) => {
+      resume();
+      throw error;
+    });
+    return resume;
+  };
+  return {
+    issuer,
+    certificates: { issuerPem: deviceCa.pem, factoryRootPem: root.pem },
+    factory,
+    lineCaPem: lineCa.pem,
+    health,
+    issueIdentity: (request) =>
+      issueClientCertificate(
+        { signer, clock, randomBytes, lineCa, appliance, validityDays: CLIENT_DAYS, head: log.summary().head },
+        request,
+      ),
+    transfer: {
+      sealer: createBundleSealer({
+        log,
+        signer,
+        clock,
+        factory,
+        appliance,
+        root,
+        deviceCa,
+        bundleCertificateDer,
+        software,
+        pauseIssuing,
+      }),
+      receipts: createReceiptApplier(log),
+      status: {
+        factory,
+        appliance,
+        isEvaluation: evaluation,
+        hsmState: () => watch.state,
+        clockProblem: () => clockProblem(clock.nowMs(), log.summary(), limits),
+        disks: () => readDisks(config),
+      },
+    },
+  };
+}
+
+async function readDisks({ store, signer }: ApplianceConfig) {
+  const places = { journal: store.journal, database: store.database, ledger: signer.ledger };
+  return await Promise.all(
+    Object.entries(places).map(async ([name, path]) => {
+      // The ledger belongs to another user; where it cannot be seen, its disk is reported as unknown.
+      const stats = await statfs(path, { bigint: true }).catch(() => undefined);
+      return {
+        name,
+        availableBytes: stats === undefined ? 0n : stats.bavail * stats.bsize,
+        totalBytes: stats === undefined ? 0n : stats.blocks * stats.bsize,
+      };
+    }),
+  );
+}
