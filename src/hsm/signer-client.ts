@@ -3,7 +3,15 @@ import { CONTROLS, type ControlId } from "../controls.ts";
 import { Refusal, type RefusalCode } from "../refusal.ts";
 import { BatchWriter } from "./batch-writer.ts";
 import { encodeFrame, FrameReader } from "./frames.ts";
-import type { KeyLabel, LogHead, SignerAnswer, SignerFailure, SignerKey, SignerRequest, SignerStatus } from "./messages.ts";
+import type {
+  KeyLabel,
+  LogHead,
+  SignerAnswer,
+  SignerFailure,
+  SignerKey,
+  SignerRequest,
+  SignerStatus,
+} from "./messages.ts";
 import type { SignedBytes, Signer } from "./signer.ts";
 
 /** What the ceremony asks of the signer besides; refused outside ceremony mode. */
@@ -59,7 +67,7 @@ export function connectSigner(socketPath: string): CeremonySigner {
 
 async function* readLedger(line: SignerLine, after: number): AsyncGenerator<string> {
   for (let last = after; ; ) {
-    const { lines } = (await line.ask({ op: "read-ledger", after: last })) as { lines: string[] };
+    const { lines } = (await line.ask({ op: "read-ledger", after: last })) as { lines: readonly string[] };
     if (lines.length === 0) return;
     yield* lines;
     last += lines.length;
@@ -80,7 +88,9 @@ class SignerLine {
 
   ask(question: Question): Promise<Success> {
     if (this.#pending.size >= MAX_PENDING) {
-      return Promise.reject(new Refusal("SERVICE-STATE", "exhausted", "Too much waits for the signer. Try again soon."));
+      return Promise.reject(
+        new Refusal("SERVICE-STATE", "exhausted", "Too much waits for the signer. Try again soon."),
+      );
     }
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {

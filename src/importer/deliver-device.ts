@@ -1,19 +1,9 @@
-import { isoUtc, type Clock } from "../clock.ts";
-import { parseCertificate } from "../x509/certificate.ts";
-import { parsePem } from "../x509/pem.ts";
+import { type Clock, isoUtc } from "../clock.ts";
+import { attemptDelivery, type FactoryKnowledge, type Verdict } from "./attempt-delivery.ts";
 import type { Backoff } from "./backoff.ts";
-import type { FactoryDevice, FoundriesPort, PortFailure } from "./foundries-port.ts";
+import type { FoundriesPort } from "./foundries-port.ts";
 import type { Journal } from "./journal.ts";
-import type { OutcomeEntry } from "./journal-entry.ts";
 import type { Delivery } from "./plan.ts";
-
-/** What is known of the Factory before the first device goes there. */
-export interface FactoryKnowledge {
-  /** Undefined when the token may not read the deny list. */
-  readonly denied?: ReadonlySet<string>;
-  /** Undefined when the token may not read the groups. */
-  readonly groups?: ReadonlySet<string>;
-}
 
 export interface DeliveryParts {
   readonly port: FoundriesPort;
@@ -23,49 +13,57 @@ export interface DeliveryParts {
   readonly factory: FactoryKnowledge;
   /** True once the run shall end; no new call is begun then. */
   isStopping(): boolean;
+  /** A call failed in a way that may pass. */
+  onRetry(): void;
 }
 
 /** What came of one delivery in this run; `pending` stays open for the next. */
 export type DeliveryResult =
-  | { readonly result: "outcome"; readonly outcome: OutcomeEntry }
+  | { readonly result: "settled"; readonly verdict: Verdict }
   | { readonly result: "pending"; readonly reason: string }
   | { readonly result: "unauthorised" };
 
 const MAX_ATTEMPTS = 6;
 
-type Verdict = Pick<OutcomeEntry, "outcome" | "code" | "note">;
-/** `undefined` asks for another try. */
-type Attempt = DeliveryResult | { readonly result: "verdict"; readonly verdict: Verdict } | PortFailure;
-
 /**
- * Brings one device to the Factory, or finds out why not. Never creates it twice: the Factory knows a device by its
- * certificate, and a conflict is resolved by reading back what is there, never by guessing.
+ * Brings one device to the Factory, or finds out why not. A settled result is in the journal when it is returned.
+ * Never creates a device twice: the Factory knows it by its certificate, and the journal knows that a call was begun.
  */
 export async function deliverDevice(parts: DeliveryParts, delivery: Delivery): Promise<DeliveryResult> {
-  const { journal, clock, backoff, factory } = parts;
-  const { seq, uuid, group } = delivery;
-  if (factory.denied?.has(uuid)) return settle(parts, seq, { outcome: "rejected", code: "E_DENIED" });
-  if (group !== undefined && factory.groups !== undefined && !factory.groups.has(group)) {
-    return settle(parts, seq, { outcome: "rejected", code: "E_GROUP_UNKNOWN" });
-  }
+  const known = rejectKnown(parts.factory, delivery);
+  if (known !== undefined) return settle(parts, delivery.seq, known);
   let isBegun = delivery.isBegun;
   for (let attempt = 1; ; attempt++) {
-    await backoff.ready();
+    await parts.backoff.ready();
     if (parts.isStopping()) return { result: "pending", reason: "the run was stopped" };
-    if (!isBegun) {
-      // Durable before the call: if we die now, the next run knows that the Factory may have the device.
-      await journal.append({ t: "call", at: isoUtc(clock.nowMs()), seq });
-    }
-    const done = await attemptDelivery(parts, delivery, isBegun);
+    // Durable before the call: if we die now, the next run knows that the Factory may have the device.
+    if (!isBegun) await parts.journal.append({ t: "call", at: now(parts), seq: delivery.seq });
+    const done = await attemptDelivery(parts.port, parts.factory, delivery, isBegun);
     isBegun = true;
-    if ("outcome" in done) {
-      if (done.outcome !== "transient") return refuseFailure(parts, delivery, done);
-      if (attempt === MAX_ATTEMPTS) return { result: "pending", reason: done.reason };
-      await backoff.failed(attempt, done.retryAfterMs);
-      if (backoff.isHopeless()) return { result: "pending", reason: done.reason };
-      continue;
+    if (done.step !== "again") {
+      parts.backoff.succeeded();
+      if (done.step === "settled") return settle(parts, delivery.seq, done.verdict);
+      return done.step === "pending" ? { result: "pending", reason: done.reason } : { result: "unauthorised" };
     }
-    backoff.succeeded();
-    return done.result === "verdict" ? settle(parts, seq, done.verdict) : done;
+    parts.onRetry();
+    if (attempt === MAX_ATTEMPTS) return { result: "pending", reason: done.reason };
+    await parts.backoff.failed(attempt, done.retryAfterMs);
   }
+}
+
+/** What would fail for sure is not tried: a denied uuid, a group that does not exist. */
+function rejectKnown({ denied, groups }: FactoryKnowledge, { uuid, group }: Delivery): Verdict | undefined {
+  if (denied?.has(uuid)) return { outcome: "rejected", code: "E_DENIED" };
+  if (group === undefined || groups === undefined || groups.has(group)) return undefined;
+  return { outcome: "rejected", code: "E_GROUP_UNKNOWN" };
+}
+
+/** Durable after the call: from here on nobody asks about this device again. */
+async function settle(parts: DeliveryParts, seq: number, verdict: Verdict): Promise<DeliveryResult> {
+  await parts.journal.append({ t: "outcome", at: now(parts), seq, ...verdict });
+  return { result: "settled", verdict };
+}
+
+function now({ clock }: DeliveryParts): string {
+  return isoUtc(clock.nowMs());
 }

@@ -85,12 +85,19 @@ function checkLedger(known: readonly JoinableBundle[], bundle: JoinableBundle): 
   return evidence;
 }
 
-function checkAccounts({ ledgerCount, last, headSeq }: JoinableBundle, accounted: number, isWhole: boolean, text: string): void {
+function checkAccounts(
+  { ledgerCount, last, headSeq }: JoinableBundle,
+  accounted: number,
+  isWhole: boolean,
+  text: string,
+): void {
   if (accounted > ledgerCount) {
     throw refuseLedger(`More certificates are in the records than the signer's ledger knows (${text}). Call security.`);
   }
   if (isWhole && last === headSeq && accounted < ledgerCount) {
-    throw refuseLedger(`The signer made certificates that no record accounts for (${text}). Nothing of it is delivered. Call security.`);
+    throw refuseLedger(
+      `The signer made certificates that no record accounts for (${text}). Nothing of it is delivered. Call security.`,
+    );
   }
 }
 

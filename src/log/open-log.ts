@@ -46,10 +46,13 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; report: 
   try {
     const stores = await openStores(options, closers);
     const log = await wireLog(options, stores, async (isFinished) => {
-      await closeAll(closers);
-      // Only now is everything on disk and closed. Dying before this makes the next start take more care, no more.
-      if (!isFinished) await stores.marker.clear();
-      await lock.close();
+      try {
+        await closeAll(closers);
+        // Only now is everything on disk and closed. Dying before this makes the next start take more care, no more.
+        if (!isFinished) await stores.marker.clear();
+      } finally {
+        await lock.close();
+      }
     });
     return { log, report: stores.report };
   } catch (error) {
@@ -60,7 +63,14 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; report: 
 }
 
 async function closeAll(closers: Closers): Promise<void> {
-  for (const close of closers.splice(0).reverse()) await close();
+  const closing = closers.splice(0).reverse();
+  for (const [index, close] of closing.entries()) {
+    await close().catch(async (error: unknown) => {
+      // One that cannot be closed must not keep the others open.
+      await closeAll(closing.slice(index + 1).reverse());
+      throw error;
+    });
+  }
 }
 
 async function openStores(options: LogOptions, closers: Closers): Promise<Stores> {

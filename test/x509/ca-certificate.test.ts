@@ -6,7 +6,7 @@ import { checkCanSign, parseCaCertificate } from "../../src/x509/ca-certificate.
 import { parseCertificate, verifySignedBy } from "../../src/x509/certificate.ts";
 import { KEY_USAGE } from "../../src/x509/extensions.ts";
 import { parseName } from "../../src/x509/name.ts";
-import { issue, makeCa, makeGnuTlsCa, ORIGINS, type TestCa } from "./make-ca.ts";
+import { issue, makeCa, makeGnuTlsCa, ORIGINS, PLAIN_ORIGIN, type TestCa } from "./make-ca.ts";
 import { type Bench, openBench } from "./openssl.ts";
 import { assertRefused, refusalOf } from "./refusals.ts";
 
@@ -69,11 +69,11 @@ describe("CA certificates", () => {
     for (const bytes of [1, 32, 64]) {
       const id = `ski${bytes}`;
       const ski = `subjectKeyIdentifier=${"ab".repeat(bytes)}`;
-      const { ca } = await makeCa(bench, { ...ORIGINS[0], id, ski } as (typeof ORIGINS)[0]);
+      const { ca } = await makeCa(bench, { ...PLAIN_ORIGIN, id, ski });
       assert.equal(ca.skiKeyId.length, bytes);
     }
     const ski = `subjectKeyIdentifier=${"ab".repeat(65)}`;
-    const build = makeCa(bench, { ...ORIGINS[0], id: "ski65", ski } as (typeof ORIGINS)[0]);
+    const build = makeCa(bench, { ...PLAIN_ORIGIN, id: "ski65", ski });
     await assert.rejects(build, { control: "CERT-PROFILE", code: "malformed" });
   });
 

@@ -32,15 +32,27 @@ const P384 = "ec -pkeyopt ec_paramgen_curve:P-384";
 const GO_SKI = "subjectKeyIdentifier=3c1f8a5e0b7d2946c8e1f0a3b5d7926481ace0f3";
 const SHA1_SKI = "subjectKeyIdentifier=hash";
 
+/** What openssl makes by itself. */
+export const PLAIN_ORIGIN: CaOrigin = {
+  id: "sha1",
+  title: "a SHA-1 SKI and UTF8Strings",
+  newKey: P256,
+  stringMask: "utf8only",
+  ski: SHA1_SKI,
+  serial: "7",
+};
+
+export const RSA_ORIGIN: CaOrigin = {
+  id: "rsa",
+  title: "an RSA key",
+  newKey: "rsa:2048",
+  stringMask: "default",
+  ski: SHA1_SKI,
+  serial: "0x0102",
+};
+
 export const ORIGINS: readonly CaOrigin[] = [
-  {
-    id: "sha1",
-    title: "a SHA-1 SKI and UTF8Strings",
-    newKey: P256,
-    stringMask: "utf8only",
-    ski: SHA1_SKI,
-    serial: "7",
-  },
+  PLAIN_ORIGIN,
   {
     id: "go",
     title: "a SHA-256-like SKI, PrintableStrings and a serial of 21 octets",
@@ -49,9 +61,9 @@ export const ORIGINS: readonly CaOrigin[] = [
     ski: GO_SKI,
     serial: `0xff${"a5".repeat(19)}`,
   },
-  { id: "noski", title: "no SKI", newKey: P256, stringMask: "utf8only", ski: "subjectKeyIdentifier=none", serial: "9" },
-  { id: "p384", title: "a P-384 key", newKey: P384, stringMask: "utf8only", ski: SHA1_SKI, serial: "0x11223344" },
-  { id: "rsa", title: "an RSA key", newKey: "rsa:2048", stringMask: "default", ski: SHA1_SKI, serial: "0x0102" },
+  { ...PLAIN_ORIGIN, id: "noski", title: "no SKI", ski: "subjectKeyIdentifier=none" },
+  { ...PLAIN_ORIGIN, id: "p384", title: "a P-384 key", newKey: P384 },
+  RSA_ORIGIN,
 ];
 
 export async function makeCa(bench: Bench, origin: CaOrigin): Promise<TestCa> {

@@ -1,0 +1,63 @@
+import { readFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { type BaseLogger, pino } from "pino";
+import { systemClock } from "../../clock.ts";
+import { parseApplianceConfig } from "../../config/appliance-config.ts";
+import { runSigner } from "../../signer/run-signer.ts";
+import { EXIT, type ExitCode } from "../exit-codes.ts";
+
+const HELP = `airlock-signer: the only process that reaches the HSM
+
+  airlock-signer [--config FILE]              runs until SIGTERM
+  airlock-signer [--config FILE] --ceremony   as well makes the keys and their first two signatures, each once
+
+  --config FILE    default /etc/airlock/airlock.toml
+
+Examples
+  airlock-signer --ceremony        then, on another console: airlock-custody init
+`;
+
+const OPTIONS = {
+  config: { type: "string", default: "/etc/airlock/airlock.toml" },
+  ceremony: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+/** Where PKCS#11 modules read their own configuration's place from; nothing else reaches a token child. */
+const MODULE_VARIABLES = ["SOFTHSM2_CONF", "TPM2_PKCS11_STORE", "TPM2_PKCS11_TCTI", "TSS2_LOG", "NSS_LIB_PARAMS"];
+
+/** `airlock-signer`: returns the exit code. */
+export async function signerMain(args: readonly string[]): Promise<ExitCode> {
+  const { values } = parseArgs({ args: [...args], options: OPTIONS });
+  if (values.help === true) {
+    process.stdout.write(HELP);
+    return EXIT.done;
+  }
+  const config = parseApplianceConfig(values.config, await readFile(values.config, "utf8"));
+  const logger = pino({ name: "airlock-signer", timestamp: pino.stdTimeFunctions.isoTime });
+  const signer = await runSigner(config, {
+    isCeremony: values.ceremony,
+    clock: systemClock,
+    logger,
+    environment: moduleEnvironment(),
+    onFatal: (error) => endNow(logger, error),
+  });
+  await new Promise<void>((resolve) => {
+    process.once("SIGTERM", resolve);
+    process.once("SIGINT", resolve);
+  });
+  await signer.close();
+  logger.info("stopped");
+  return EXIT.done;
+}
+
+function moduleEnvironment(): Record<string, string> {
+  const found = MODULE_VARIABLES.map((name) => [name, process.env[name]] as const);
+  return Object.fromEntries(found.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
+}
+
+/** Never a second fsync: what the disk has, the next start finds out. */
+function endNow(logger: BaseLogger, error: Error): never {
+  logger.fatal({ control: "SIGN-LEDGER", err: error }, "the ledger failed; nobody is answered any more");
+  process.exit(EXIT.integrity);
+}

@@ -1,0 +1,210 @@
+import assert from "node:assert/strict";
+import type { Log } from "../../src/log/log.ts";
+import type { LogOptions } from "../../src/log/log-options.ts";
+import type { RecordDraft, StoredRecord } from "../../src/log/record.ts";
+import { FAILURES, FailingSteps, type Failure, failingDisk, failingHome } from "../support/failing-steps.ts";
+import { drafts, enrolment, genesis, receipt, registration, seal } from "../support/log-drafts.ts";
+import { checkLog } from "../support/log-invariants.ts";
+import { LogSite } from "../support/log-site.ts";
+import { MemoryHome } from "../support/memory-index.ts";
+
+/** Small enough that the groups below need several segments. */
+const segmentBytes = 6_000;
+
+const GROUPS: readonly (readonly RecordDraft[])[] = [
+  [registration(1)],
+  [registration(2), registration(3), registration(4)],
+  [seal(1, 1, 6, 4)],
+  [registration(5), drafts.delivery("00000000-0000-4000-8000-00000000000a"), drafts.unissued(40)],
+  [receipt(1, { bundles: [1], exceptions: [{ seq: 4, outcome: "rejected", code: "E_NAME_TAKEN" }] })],
+  [drafts.resubmit(4, "board-2b"), registration(6)],
+];
+
+/** Appends all groups; what was acknowledged is in `acknowledged` even when it ends early. */
+async function work(log: Log, acknowledged: StoredRecord[]): Promise<void> {
+  for (const group of GROUPS) {
+    const settled = await Promise.allSettled(group.map((draft) => log.append(draft)));
+    for (const result of settled) if (result.status === "fulfilled") acknowledged.push(result.value);
+    const failed = settled.find((result) => result.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  }
+}
+
+interface Run {
+  readonly acknowledged: StoredRecord[];
+  readonly steps: FailingSteps;
+  readonly error: unknown;
+}
+
+/** Opens, works and closes with one failing step, then lets go of everything as a dead process would. */
+async function runFailing(site: LogSite, home: MemoryHome, steps: FailingSteps): Promise<Run> {
+  const options = { disk: failingDisk(steps), home: failingHome(steps, home), segmentBytes };
+  const acknowledged: StoredRecord[] = [];
+  let error: unknown;
+  let log: Log | undefined;
+  try {
+    log = await site.open(options);
+    await work(log, acknowledged);
+    await log.close();
+  } catch (caught) {
+    error = caught;
+    await log?.close().catch(() => undefined);
+    home.forget();
+  }
+  return { acknowledged, steps, error };
+}
+
+async function reopenAndCheck(site: LogSite, options: Partial<LogOptions>, acknowledged: StoredRecord[]) {
+  const log = await site.open(options);
+  const stored = await checkLog(log, acknowledged);
+  const after = await log.append(registration(900));
+  assert.equal(after.seq, stored.length + 1);
+  await log.close();
+  const again = await site.open(options);
+  await checkLog(again, [...acknowledged, after]);
+  await again.close();
+}
+
+async function freshSite(): Promise<{ site: LogSite; home: MemoryHome }> {
+  const home = new MemoryHome();
+  return { site: await LogSite.withLog({ home }), home };
+}
+
+/** How many steps a run has when none fails. */
+async function countSteps(prepare: (site: LogSite, home: MemoryHome) => Promise<void>): Promise<FailingSteps> {
+  const { site, home } = await freshSite();
+  await prepare(site, home);
+  const { steps, error } = await runFailing(site, home, new FailingSteps());
+  await site.remove();
+  assert.equal(error, undefined);
+  return steps;
+}
+
+async function dieAt(
+  step: number,
+  failure: Failure,
+  prepare: (site: LogSite, home: MemoryHome) => Promise<void>,
+): Promise<number> {
+  const { site, home } = await freshSite();
+  try {
+    await prepare(site, home);
+    const { acknowledged, error } = await runFailing(site, home, new FailingSteps(step, failure));
+    assert.notEqual(error, undefined);
+    await reopenAndCheck(site, { home, segmentBytes }, acknowledged);
+    return acknowledged.length;
+  } finally {
+    await site.remove();
+  }
+}
+
+/** A first run that dies in the middle, so that the run under test starts with every kind of recovery. */
+async function leaveUnclean(site: LogSite, home: MemoryHome): Promise<void> {
+  await runFailing(site, home, new FailingSteps(14, "torn"));
+  home.entries = undefined;
+}
+
+describe("log: dying at every durable step", function () {
+  this.timeout(120_000);
+
+  for (const failure of FAILURES) {
+    it(`ISSUE-DURABLE keeps every acknowledged record when the process dies at a step that is ${failure}`, async () => {
+      const { names } = await countSteps(async () => {});
+      for (const expected of ["append", "create", "index write", "sync directory", "remove", "write whole"]) {
+        assert.ok(names.includes(expected), `the run passes by "${expected}"`);
+      }
+      const counts = new Set<number>();
+      for (let step = 1; step <= names.length; step++) counts.add(await dieAt(step, failure, async () => {}));
+      assert.ok(counts.size > 5, "deaths before, between and after the groups");
+      console.log(`      ${names.length} steps`);
+    });
+
+    it(`STORE-CHAIN starts again after dying at a step of a recovery that is ${failure}`, async () => {
+      const { names } = await countSteps(leaveUnclean);
+      for (const expected of ["rename", "index create", "index write"]) assert.ok(names.includes(expected), expected);
+      const recovery = names.indexOf("append");
+      for (let step = 1; step <= recovery; step++) await dieAt(step, failure, leaveUnclean);
+      console.log(`      ${recovery} steps`);
+    });
+  }
+
+  for (const failure of ["lost", "landed"] as const) {
+    it(`STORE-CHAIN replays and goes on after one failed write to the index that was ${failure}`, async () => {
+      const { names } = await countSteps(async () => {});
+      const writes = names.flatMap((name, index) => (name === "index write" ? [index + 1] : []));
+      for (const step of writes) {
+        const { site, home } = await freshSite();
+        const { acknowledged, error } = await runFailing(site, home, new FailingSteps(step, failure, true));
+        assert.equal(error, undefined);
+        assert.equal(acknowledged.length, GROUPS.flat().length);
+        assert.ok(site.events.some(({ message }) => message.includes("replaying")));
+        await reopenAndCheck(site, { home, segmentBytes }, acknowledged);
+        await site.remove();
+      }
+      console.log(`      ${writes.length} writes`);
+    });
+  }
+
+  it("ISSUE-DURABLE answers nobody and reports the end once when the journal fails", async () => {
+    const { site, home } = await freshSite();
+    const steps = new FailingSteps(3, "lost");
+    const log = await site.open({ disk: failingDisk(steps), home });
+    const results = await Promise.allSettled([log.append(registration(1)), log.append(registration(2))]);
+    const codes = results.map((result) => result.status === "rejected" && result.reason.code);
+    assert.deepEqual(codes, ["inconsistent", "inconsistent"]);
+    await assert.rejects(log.append(registration(3)), { control: "ISSUE-DURABLE", code: "inconsistent" });
+    await assert.rejects(log.findByUuid("00000000-0000-4000-8000-000000000000"), { code: "inconsistent" });
+    assert.equal(site.fatal.length, 1);
+    await site.remove();
+  });
+
+  it("STORE-CHAIN ends the process at the index's second failure", async () => {
+    const { site, home } = await freshSite();
+    const steps = new FailingSteps();
+    const failing = failingHome(steps, home);
+    let failuresLeft = 2;
+    const flaky = {
+      ...failing,
+      async open() {
+        const store = await failing.open();
+        const write: typeof store.write = async (changes) => {
+          if (steps.count > 4 && failuresLeft-- > 0) throw new Error("no");
+          return store.write(changes);
+        };
+        return { ...store, write };
+      },
+    };
+    const log = await site.open({ disk: failingDisk(steps), home: flaky });
+    await Promise.allSettled([log.append(registration(1))]);
+    await Promise.allSettled([log.append(registration(2))]);
+    await assert.rejects(log.append(registration(3)), { code: "inconsistent" });
+    assert.equal(site.fatal.length, 1);
+    await log.close();
+    await reopenAndCheck(site, { home }, []);
+    await site.remove();
+  });
+
+  it("ISSUE-DURABLE makes all of a new log or none of it, whatever step fails", async () => {
+    for (const failure of FAILURES) {
+      for (let step = 1, isDone = false; !isDone; step++) {
+        const site = await LogSite.make();
+        const home = new MemoryHome();
+        const steps = new FailingSteps(step, failure);
+        const made = site.create([genesis(), enrolment("st1")], {
+          disk: failingDisk(steps),
+          home: failingHome(steps, home),
+        });
+        isDone = await made.then(
+          () => true,
+          () => false,
+        );
+        home.forget();
+        const opened = await site.open({ home }).catch(() => undefined);
+        // Either nothing counts yet and the ceremony goes again, or the log is there and whole.
+        if (opened === undefined) await site.create([genesis(), enrolment("st1")], { home });
+        const log = opened ?? (await site.open({ home }));
+        assert.equal((await checkLog(log)).length, 2);
+        await site.remove();
+      }
+    }
+  });
+});
