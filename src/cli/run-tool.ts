@@ -1,5 +1,7 @@
 import { ConfigError } from "../config/config-error.ts";
+import { StateError } from "../importer/state-error.ts";
 import { Refusal } from "../refusal.ts";
+import { MediumError } from "../transfer/medium-error.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 
 /** A wrong command line: the sentence says what to type. Exit code 2. */
@@ -30,13 +32,16 @@ function sentenceFor(error: unknown): string {
   return "unexpected failure";
 }
 
-function exitCodeFor(error: unknown): ExitCode {
+/** The exit code that an error alone would end with. */
+export function exitCodeFor(error: unknown): ExitCode {
+  if (error instanceof StateError) return EXIT.usage;
+  if (error instanceof MediumError) return EXIT.medium;
   if (error instanceof UsageError || error instanceof ConfigError || isParseArgsError(error)) return EXIT.usage;
   if (isGrpcUnreachable(error)) return EXIT.unreachable;
   if (!(error instanceof Refusal)) return EXIT.unexpected;
   if (error.control === "STORE-HEAD" || error.control === "BUNDLE-JOIN") return EXIT.alarm;
   if (error.code === "inconsistent" || error.control === "STORE-CHAIN") return EXIT.integrity;
-  if (/^(RECEIPT|BUNDLE)-SIG$/.test(error.control) || error.code === "forbidden") return EXIT.trust;
+  if (/^(RECEIPT|BUNDLE)-SIG$|^BUNDLE-WHO$/.test(error.control) || error.code === "forbidden") return EXIT.trust;
   if (/^(RECEIPT|BUNDLE)-/.test(error.control)) return EXIT.integrity;
   if (error.code === "away" || (error.control === "KEY-CAPTIVE" && error.code === "needs-person")) return EXIT.hsm;
   return EXIT.unexpected;

@@ -28,11 +28,11 @@ export function checkJoin(state: ImporterState, bundle: JoinableBundle): Joined 
   const known = sortedBundles(state);
   const same = state.bundles.get(bundle.bundle);
   if (same !== undefined) {
-    if (same.id !== bundle.id) throw alarm("it has the number of another bundle that was imported already");
+    if (same.id !== bundle.id) throw alarm(bundle, "it has the number of another bundle that was imported already");
     return { isReplay: true, evidence: [ok("BUNDLE-OVERLAP", "already imported, nothing to do")] };
   }
   if (known.some(({ first, last }) => first <= bundle.last && bundle.first <= last)) {
-    throw alarm("its records were imported already in another bundle");
+    throw alarm(bundle, "its records were imported already in another bundle");
   }
   checkNeighbours(known, bundle);
   checkSeals(known, bundle);
@@ -44,11 +44,11 @@ export function checkJoin(state: ImporterState, bundle: JoinableBundle): Joined 
 function checkNeighbours(known: readonly JoinableBundle[], bundle: JoinableBundle): void {
   for (const other of known) {
     const [earlier, later] = other.bundle < bundle.bundle ? [other, bundle] : [bundle, other];
-    if (earlier.last >= later.first) throw alarm("its records come in another order than its number");
+    if (earlier.last >= later.first) throw alarm(bundle, "its records come in another order than its number");
     if (later.bundle !== earlier.bundle + 1) continue;
-    if (later.first !== earlier.last + 1) throw alarm("records are missing between it and its neighbour");
-    if (later.before !== earlier.after) throw alarm("its records do not continue the history that was imported");
-    if (later.previous !== earlier.id) throw alarm("it names another bundle before it than the one that was imported");
+    if (later.first !== earlier.last + 1) throw alarm(bundle, "records are missing between it and its neighbour");
+    if (later.before !== earlier.after) throw alarm(bundle, "its records do not continue the history that was imported");
+    if (later.previous !== earlier.id) throw alarm(bundle, "it names another bundle before it than the one that was imported");
   }
 }
 
@@ -58,7 +58,7 @@ function checkSeals(known: readonly JoinableBundle[], bundle: JoinableBundle): v
   const isContradicted = [...known, bundle]
     .flatMap(({ seals }) => seals)
     .some((seal) => ids.has(seal.bundle) && ids.get(seal.bundle) !== seal.id);
-  if (isContradicted) throw alarm("the log remembers another bundle under a number that was imported");
+  if (isContradicted) throw alarm(bundle, "the log remembers another bundle under a number that was imported");
 }
 
 /**
@@ -74,7 +74,7 @@ function checkLedger(known: readonly JoinableBundle[], bundle: JoinableBundle): 
   let isWhole = true;
   let evidence = ok("BUNDLE-LEDGER");
   for (const one of all) {
-    if (one.ledgerCount < before.ledgerCount) throw alarm("the signer's ledger counts fewer certificates than before");
+    if (one.ledgerCount < before.ledgerCount) throw alarm(bundle, "the signer's ledger counts fewer certificates than before");
     isWhole &&= one.first === before.last + 1;
     accounted += one.certificates;
     const text = `${one.ledgerCount} signatures, ${accounted} accounted for`;
@@ -121,11 +121,11 @@ export function countMissing(bundles: readonly Pick<JoinableBundle, "bundle" | "
   return { gaps, bundles: missing };
 }
 
-function alarm(what: string): Refusal {
+function alarm({ bundle }: JoinableBundle, what: string): Refusal {
   return new Refusal(
     "BUNDLE-JOIN",
     "conflict",
-    `ALARM: the bundle contradicts history already imported: ${what}. A restored database, or a second appliance ` +
+    `ALARM: bundle ${bundle} contradicts history already imported: ${what}. A restored database, or a second appliance ` +
       "with the same name. Do not retry. Call security.",
   );
 }

@@ -23,8 +23,11 @@ export interface TrustInput {
   readonly factory: string;
   readonly deviceCaPem: string;
   readonly rootPem: string;
-  /** SHA-256 of the device CA's certificate, read from paper: hex, colons and case do not matter. */
-  readonly fingerprint: string;
+  /**
+   * SHA-256 of the device CA's certificate, read from paper: hex, colons and case do not matter. Without it, whoever
+   * calls shows the certificate's fingerprint to a person first.
+   */
+  readonly fingerprint?: string | undefined;
 }
 
 const TrustSchema = z.strictObject({
@@ -55,7 +58,8 @@ export function checkTrust(input: TrustInput): Trust {
   }
   const deviceCa = parseCaCertificate(parsePem(deviceCaPem, "CERTIFICATE"));
   const root = parseCaCertificate(parsePem(rootPem, "CERTIFICATE"));
-  if (input.fingerprint.replaceAll(":", "").toLowerCase() !== deviceCa.sha256) {
+  const expected = input.fingerprint?.replaceAll(":", "").toLowerCase() ?? deviceCa.sha256;
+  if (expected !== deviceCa.sha256) {
     throw new StateError(
       "The fingerprint is not that of the device CA's certificate. Nothing was pinned. Compare both with the transcript.",
     );

@@ -21,6 +21,7 @@ export interface StoredLogParts {
 /** The log over journal, catalog and index: every call goes to the part that knows. */
 export class StoredLog implements Log {
   readonly #parts: StoredLogParts;
+  #closing: Promise<void> | undefined;
 
   constructor(parts: StoredLogParts) {
     this.#parts = parts;
@@ -101,7 +102,13 @@ export class StoredLog implements Log {
     return this.#parts.state.bundles();
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    // Once only: after the first time the directories may be another process's.
+    this.#closing ??= this.#closeAll();
+    return this.#closing;
+  }
+
+  async #closeAll(): Promise<void> {
     await this.#parts.writer.close();
     await this.#parts.close(this.#parts.writer.fatal !== undefined);
   }

@@ -70,8 +70,13 @@ async function freshSite(): Promise<{ site: LogSite; home: MemoryHome }> {
   return { site: await LogSite.withLog({ home }), home };
 }
 
+/** Brings a site into the condition that the run under test starts from; returns what was acknowledged by then. */
+type Prepare = (site: LogSite, home: MemoryHome) => Promise<StoredRecord[]>;
+
+const leaveClean: Prepare = async () => [];
+
 /** How many steps a run has when none fails. */
-async function countSteps(prepare: (site: LogSite, home: MemoryHome) => Promise<void>): Promise<FailingSteps> {
+async function countSteps(prepare: Prepare): Promise<FailingSteps> {
   const { site, home } = await freshSite();
   await prepare(site, home);
   const { steps, error } = await runFailing(site, home, new FailingSteps());
@@ -80,17 +85,13 @@ async function countSteps(prepare: (site: LogSite, home: MemoryHome) => Promise<
   return steps;
 }
 
-async function dieAt(
-  step: number,
-  failure: Failure,
-  prepare: (site: LogSite, home: MemoryHome) => Promise<void>,
-): Promise<number> {
+async function dieAt(step: number, failure: Failure, prepare: Prepare): Promise<number> {
   const { site, home } = await freshSite();
   try {
-    await prepare(site, home);
+    const before = await prepare(site, home);
     const { acknowledged, error } = await runFailing(site, home, new FailingSteps(step, failure));
     assert.notEqual(error, undefined);
-    await reopenAndCheck(site, { home, segmentBytes }, acknowledged);
+    await reopenAndCheck(site, { home, segmentBytes }, [...before, ...acknowledged]);
     return acknowledged.length;
   } finally {
     await site.remove();
@@ -98,22 +99,24 @@ async function dieAt(
 }
 
 /** A first run that dies in the middle, so that the run under test starts with every kind of recovery. */
-async function leaveUnclean(site: LogSite, home: MemoryHome): Promise<void> {
-  await runFailing(site, home, new FailingSteps(14, "torn"));
+const leaveUnclean: Prepare = async (site, home) => {
+  const { acknowledged } = await runFailing(site, home, new FailingSteps(14, "torn"));
+  assert.equal(acknowledged.length, 5);
   home.entries = undefined;
-}
+  return acknowledged;
+};
 
 describe("log: dying at every durable step", function () {
   this.timeout(120_000);
 
   for (const failure of FAILURES) {
     it(`ISSUE-DURABLE keeps every acknowledged record when the process dies at a step that is ${failure}`, async () => {
-      const { names } = await countSteps(async () => {});
+      const { names } = await countSteps(leaveClean);
       for (const expected of ["append", "create", "index write", "sync directory", "remove", "write whole"]) {
         assert.ok(names.includes(expected), `the run passes by "${expected}"`);
       }
       const counts = new Set<number>();
-      for (let step = 1; step <= names.length; step++) counts.add(await dieAt(step, failure, async () => {}));
+      for (let step = 1; step <= names.length; step++) counts.add(await dieAt(step, failure, leaveClean));
       assert.ok(counts.size > 5, "deaths before, between and after the groups");
       console.log(`      ${names.length} steps`);
     });
@@ -129,7 +132,7 @@ describe("log: dying at every durable step", function () {
 
   for (const failure of ["lost", "landed"] as const) {
     it(`STORE-CHAIN replays and goes on after one failed write to the index that was ${failure}`, async () => {
-      const { names } = await countSteps(async () => {});
+      const { names } = await countSteps(leaveClean);
       const writes = names.flatMap((name, index) => (name === "index write" ? [index + 1] : []));
       for (const step of writes) {
         const { site, home } = await freshSite();

@@ -28,10 +28,15 @@ export class FailingSteps {
   async step<T>(name: string, run: () => Promise<T>, runHalf: () => Promise<unknown> = async () => {}): Promise<T> {
     this.names.push(name);
     if (this.count < this.#failAt || (this.#isTransient && this.count > this.#failAt)) return run();
-    if (this.count === this.#failAt && this.#failure === "landed") await run();
+    // Nobody will have what it returned: close it as the end of the process would.
+    if (this.count === this.#failAt && this.#failure === "landed") await closeIfOpen(await run());
     if (this.count === this.#failAt && this.#failure === "torn") await runHalf();
     throw new Error(`step ${this.count} (${name}) failed: ${this.#failure}`);
   }
+}
+
+async function closeIfOpen(result: unknown): Promise<void> {
+  await (result as AppendFile | IndexStore | undefined)?.close();
 }
 
 /** The real disk, every step of which passes by `steps`. */

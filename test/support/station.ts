@@ -20,7 +20,7 @@ import { signatureAlgorithmFor } from "../../src/x509/signature.ts";
 export async function identityOf(site: Site, name: string): Promise<ClientIdentity> {
   const at = (file: string) => readFile(join(site.paths.etc, "clients", file), "utf8");
   return {
-    address: `127.0.0.1:${site.ports.appliance}`,
+    address: `localhost:${site.ports.appliance}`,
     lineCa: await readFile(join(site.paths.root, "ca", "line-ca.pem"), "utf8"),
     certificate: await at(`${name}.pem`),
     key: await at(`${name}.key`),

@@ -35,7 +35,7 @@ describe("a process killed right after an answer", function () {
   async function openClient() {
     const at = (file: string) => readFile(join(paths.etc, "clients", file), "utf8");
     return openRegistrationClient({
-      address: `127.0.0.1:${ports.appliance}`,
+      address: `localhost:${ports.appliance}`,
       lineCa: await readFile(join(paths.root, "ca", "line-ca.pem"), "utf8"),
       certificate: await at(`${STATION}.pem`),
       key: await at(`${STATION}.key`),

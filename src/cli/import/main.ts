@@ -1,0 +1,97 @@
+import { parseArgs } from "node:util";
+import { EXIT, type ExitCode } from "../exit-codes.ts";
+import { UsageError } from "../run-tool.ts";
+import { deniedCommand } from "./denied.ts";
+import { initCommand } from "./init.ts";
+import { type Output, openOutput } from "./output.ts";
+import { planCommand } from "./plan.ts";
+import { receiptCommand } from "./receipt.ts";
+import { reportCommand } from "./report.ts";
+import { runCommand } from "./run.ts";
+import { trustCommand } from "./trust.ts";
+import { verifyCommand } from "./verify.ts";
+
+const HELP = `airlock-import: verifies bundles, brings devices to the Factory, writes receipts
+
+  airlock-import init --id EU1                  makes this importer's key; custodians trust its importer.pem
+  airlock-import trust [...]                    pins an appliance; without options lists what is pinned
+        --appliance NAME --factory NAME --log ID --device-ca FILE --factory-root FILE [--fingerprint SHA256]
+  airlock-import verify DIR...                  every check, nothing stored
+  airlock-import plan [DIR...]                  what run would do, nothing stored
+  airlock-import run [DIR...] --api URL --token-file FILE
+                                                verifies, delivers, writes the receipt; again continues
+        --api-ca FILE        trust this CA for the API instead of the public ones
+        --receipt-to DIR     write the receipt here too, for the way back
+        --clear-denied       first take uuids of these bundles off the Factory's deny list
+        --retry-rejected     try rejected devices again
+        --concurrency N      calls at the same time, 1 to 16 (default 4)
+  airlock-import receipt [--receipt-to DIR]     the newest receipt once more
+  airlock-import report --out FILE              one HTML page about everything imported
+  airlock-import denied [clear UUID...] --api URL --token-file FILE
+                                                deny-list entries of devices that were imported here
+
+  --state DIR   the importer's own state (default ~/.local/state/airlock-import)
+  --log ID      which appliance's log, when several are pinned
+  --yes         answers the questions      --json   NDJSON on stdout; sentences go to stderr
+
+Examples
+  airlock-import verify /media/usb0
+  airlock-import run /media/usb0 --api https://api.foundries.io --token-file ~/token --receipt-to /media/usb0
+`;
+
+const OPTIONS = {
+  state: { type: "string" },
+  log: { type: "string" },
+  id: { type: "string" },
+  appliance: { type: "string" },
+  factory: { type: "string" },
+  "device-ca": { type: "string" },
+  "factory-root": { type: "string" },
+  fingerprint: { type: "string" },
+  api: { type: "string" },
+  "token-file": { type: "string" },
+  "api-ca": { type: "string" },
+  "receipt-to": { type: "string" },
+  "clear-denied": { type: "boolean", default: false },
+  "retry-rejected": { type: "boolean", default: false },
+  concurrency: { type: "string", default: "4" },
+  out: { type: "string" },
+  yes: { type: "boolean", default: false },
+  json: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+export type ImportOptions = ReturnType<typeof parse>["values"];
+
+/** One command: its words after the first, its options. Returns the exit code. */
+export type ImportCommand = (words: readonly string[], options: ImportOptions, output: Output) => Promise<ExitCode>;
+
+const COMMANDS: Readonly<Record<string, ImportCommand>> = {
+  init: initCommand,
+  trust: trustCommand,
+  verify: verifyCommand,
+  plan: planCommand,
+  run: runCommand,
+  receipt: receiptCommand,
+  report: reportCommand,
+  denied: deniedCommand,
+};
+
+function parse(args: readonly string[]) {
+  return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
+}
+
+/** `airlock-import`: returns the exit code. */
+export async function importMain(args: readonly string[]): Promise<ExitCode> {
+  const { values, positionals } = parse(args);
+  if (values.help === true) {
+    process.stdout.write(HELP);
+    return EXIT.done;
+  }
+  const [name = "", ...words] = positionals;
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) {
+    throw new UsageError(`say what to do: ${Object.keys(COMMANDS).join(", ")}. See airlock-import --help`);
+  }
+  return await command(words, values, openOutput(values.json));
+}
