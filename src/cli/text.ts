@@ -3,6 +3,11 @@ export function formatCount(value: number | bigint): string {
   return value.toLocaleString("en-US");
 }
 
+/** d8ec64… → "D8:EC:64:…": as every other tool prints a fingerprint. */
+export function formatFingerprint(sha256: string): string {
+  return (sha256.toUpperCase().match(/../g) ?? []).join(":");
+}
+
 /** How long ago, in the two largest units: "3 d 04 h". */
 export function formatAge(fromIso: string, nowMs: number): string {
   const minutes = Math.max(0, Math.floor((nowMs - Date.parse(fromIso)) / 60_000));

@@ -47,8 +47,10 @@ function checkNeighbours(known: readonly JoinableBundle[], bundle: JoinableBundl
     if (earlier.last >= later.first) throw alarm(bundle, "its records come in another order than its number");
     if (later.bundle !== earlier.bundle + 1) continue;
     if (later.first !== earlier.last + 1) throw alarm(bundle, "records are missing between it and its neighbour");
-    if (later.before !== earlier.after) throw alarm(bundle, "its records do not continue the history that was imported");
-    if (later.previous !== earlier.id) throw alarm(bundle, "it names another bundle before it than the one that was imported");
+    if (later.before !== earlier.after)
+      throw alarm(bundle, "its records do not continue the history that was imported");
+    if (later.previous !== earlier.id)
+      throw alarm(bundle, "it names another bundle before it than the one that was imported");
   }
 }
 
@@ -74,7 +76,8 @@ function checkLedger(known: readonly JoinableBundle[], bundle: JoinableBundle): 
   let isWhole = true;
   let evidence = ok("BUNDLE-LEDGER");
   for (const one of all) {
-    if (one.ledgerCount < before.ledgerCount) throw alarm(bundle, "the signer's ledger counts fewer certificates than before");
+    if (one.ledgerCount < before.ledgerCount)
+      throw alarm(bundle, "the signer's ledger counts fewer certificates than before");
     isWhole &&= one.first === before.last + 1;
     accounted += one.certificates;
     const text = `${one.ledgerCount} signatures, ${accounted} accounted for`;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { LogRecord } from "../log/record.ts";
 import { parseRecord } from "../log/record-codec.ts";
 import { BUNDLE_FILES, bundleDirectory, parseSums, sha256Hex } from "../transfer/bundle-files.ts";
-import { syncDirectory } from "./durable-file.ts";
+import { syncDirectory, writeDurably } from "./durable-file.ts";
 import type { BundleEntry } from "./journal-entry.ts";
 import { StateError } from "./state-error.ts";
 import type { VerifiedBundle } from "./verify-bundle.ts";
@@ -64,4 +64,22 @@ async function isKept(directory: string, files: VerifiedBundle["files"]): Promis
     if (!kept?.equals(files[file])) return false;
   }
   return true;
+}
+
+/**
+ * Keeps bundles that contradict known history, beside and apart from the good ones, for whoever investigates.
+ * @returns the directory
+ */
+export async function keepEvidence(
+  logDirectory: string,
+  bundles: readonly VerifiedBundle[],
+  at: string,
+): Promise<string> {
+  const directory = join(logDirectory, "evidence", at.replace(/[^0-9]/g, ""));
+  for (const { manifest, id, files } of bundles) {
+    const path = join(directory, `${bundleDirectory(manifest.log, manifest.bundle)}_${id.slice(0, 8).toUpperCase()}`);
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    for (const file of BUNDLE_FILES) await writeDurably(join(path, file), files[file]);
+  }
+  return directory;
 }

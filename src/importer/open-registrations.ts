@@ -2,9 +2,11 @@ import type { RegistrationRecord } from "../log/record.ts";
 import type { ImporterState } from "./importer-state.ts";
 import { readKeptRecords } from "./kept-bundles.ts";
 import { findOpenBundles, type PlanOptions } from "./plan.ts";
+import type { VerifiedBundle } from "./verify-bundle.ts";
 
 /**
  * Every registration in bundles that are not finished, in sequence order, read from the kept copies.
+ * @param fresh verified bundles that `state` counts already and that are not kept yet
  * @throws StateError when a kept copy was changed
  */
 export async function readOpenRegistrations(
@@ -12,10 +14,12 @@ export async function readOpenRegistrations(
   log: string,
   state: ImporterState,
   options: PlanOptions,
+  fresh: readonly VerifiedBundle[] = [],
 ): Promise<readonly RegistrationRecord[]> {
+  const inHand = new Map(fresh.map((bundle) => [bundle.manifest.bundle, bundle.registrations]));
   const registrations: RegistrationRecord[] = [];
   for (const bundle of findOpenBundles(state, options)) {
-    const records = await readKeptRecords(logDirectory, log, bundle);
+    const records = inHand.get(bundle.bundle) ?? (await readKeptRecords(logDirectory, log, bundle));
     registrations.push(...records.filter((record) => record.kind === "registration"));
   }
   return registrations;

@@ -96,8 +96,7 @@ export class Lookup {
     owner: RegistrationView | undefined,
   ): Promise<void> {
     const expected = owner === undefined ? undefined : encodeSeq(owner.record.seq);
-    // Beyond what is visible the index may be ahead by a group whose answers are not out yet.
-    if (indexed === expected || Number(indexed) > this.#parts.state.seq) return;
+    if (indexed === expected || this.#isUnderWay(Number(indexed))) return;
     if (owner === undefined) await this.#checkFilter(field, value, Number(indexed));
     const key = indexKey[field](value);
     await this.#parts.index.repair([
@@ -105,6 +104,11 @@ export class Lookup {
     ]);
     const message = "An entry of the index was wrong; it was put right from the journal.";
     this.#parts.onEvent({ control: "STORE-CHAIN", message, ...(owner === undefined ? {} : { seq: owner.record.seq }) });
+  }
+
+  /** Whether a record is committed and its group's answers are not out yet: the index may know it already. */
+  #isUnderWay(seq: number): boolean {
+    return seq > this.#parts.state.seq && seq <= this.#parts.catalog.count;
   }
 
   /** The filter knows of no record. If the one that the index names carries the value all the same, neither is right. */

@@ -2,7 +2,7 @@ import { Refusal } from "../refusal.ts";
 import type { Catalog } from "./catalog.ts";
 import { prepareEntry } from "./catalog-entry.ts";
 import { lineHash, ZERO_HASH } from "./chain.ts";
-import { indexedValues } from "./indexed-values.ts";
+import { type IndexedValues, indexedValues } from "./indexed-values.ts";
 import type { OnLogEvent } from "./log-event.ts";
 import type { LogRecord } from "./record.ts";
 import { parseRecord } from "./record-codec.ts";
@@ -69,18 +69,19 @@ export function takeNewLines(catalog: Catalog, bytes: Buffer, start: number): nu
   let offset = start;
   for (let lf = bytes.indexOf(0x0a, offset); lf >= 0; lf = bytes.indexOf(0x0a, offset)) {
     const line = bytes.toString("latin1", offset, lf + 1);
-    const record = parseLine(line);
+    const { record, values } = parseLine(line);
     const before = catalog.hashAt(catalog.count) ?? ZERO_HASH;
     if (record.seq !== catalog.count + 1 || record.prev !== before) throw damagedJournal();
-    catalog.append(prepareEntry(record, indexedValues(record), lineHash(line), line.length), offset);
+    catalog.append(prepareEntry(record, values, lineHash(line), line.length), offset);
     offset = lf + 1;
   }
   return offset;
 }
 
-function parseLine(line: string): LogRecord {
+function parseLine(line: string): { record: LogRecord; values: IndexedValues } {
   try {
-    return parseRecord(line);
+    const record = parseRecord(line);
+    return { record, values: indexedValues(record) };
   } catch (cause) {
     throw damagedJournal(cause);
   }

@@ -56,7 +56,10 @@ export function showOthers({ parts, foreign }: Scan, output: Output): void {
 export function showGap({ gaps, bundles }: Missing, output: Output): void {
   const [first] = gaps;
   output.emit({ event: "gap", bundles, gaps });
-  if (first === undefined) return output.say("  BUNDLE-GAP      ok              none");
+  if (first === undefined) {
+    output.say("  BUNDLE-GAP      ok              none");
+    return;
+  }
   const records = gaps.map((gap) => `${formatCount(gap.first)} to ${formatCount(gap.last)}`).join(", ");
   output.say(`  BUNDLE-GAP      warn            bundle ${bundles.join(", ")} (records ${records}) has not arrived`);
   output.say("  What came is delivered anyway; the receipt asks for the rest. Most likely it is on another stick.");

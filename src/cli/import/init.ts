@@ -9,7 +9,8 @@ import { stateDirectory } from "./state-directory.ts";
 
 /** `init --id EU1`: this importer's key and certificate. */
 export const initCommand: ImportCommand = async (words, options, output) => {
-  if (options.id === undefined || words.length > 0) throw new UsageError("name the importer: airlock-import init --id EU1");
+  if (options.id === undefined || words.length > 0)
+    throw new UsageError("name the importer: airlock-import init --id EU1");
   const state = stateDirectory(options);
   const { id, sha256 } = await createIdentity(state, options.id, systemClock);
   const certificate = join(state, "importer.pem");

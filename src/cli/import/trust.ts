@@ -25,7 +25,13 @@ export const trustCommand: ImportCommand = async (words, options, output) => {
 
 async function readInput(options: ImportOptions) {
   const { appliance, factory, log, "device-ca": deviceCa, "factory-root": root, fingerprint } = options;
-  if (appliance === undefined || factory === undefined || log === undefined || deviceCa === undefined || root === undefined) {
+  if (
+    appliance === undefined ||
+    factory === undefined ||
+    log === undefined ||
+    deviceCa === undefined ||
+    root === undefined
+  ) {
     throw new UsageError("trust needs --appliance, --factory, --log, --device-ca and --factory-root together");
   }
   const [deviceCaPem, rootPem] = await Promise.all([readFile(deviceCa, "utf8"), readFile(root, "utf8")]);

@@ -1,0 +1,202 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { encodeApplied, indexKey } from "../../src/log/index-store.ts";
+import { levelHome } from "../../src/log/level-store.ts";
+import type { StoredRecord } from "../../src/log/record.ts";
+import { drafts, keyOf, registration, sha256, uuidOf } from "../support/log-drafts.ts";
+import { checkLog, readAll } from "../support/log-invariants.ts";
+import { LogSite } from "../support/log-site.ts";
+import { MemoryHome } from "../support/memory-index.ts";
+
+const CHECKER = join(import.meta.dirname, "../support/check-flipped-index.ts");
+
+async function makeSite(): Promise<{ site: LogSite; stored: StoredRecord[] }> {
+  const site = await LogSite.withLog();
+  for (const start of [0, 20, 40]) {
+    // Each opening moves LevelDB's log of the one before into a table, so that there are both.
+    const log = await site.open();
+    await Promise.all(Array.from({ length: 20 }, (_, n) => log.append(registration(start + n))));
+    await log.append(drafts.resubmit(4, `renamed-${start}`));
+    await log.close();
+  }
+  const log = await site.open();
+  await log.append(registration(900));
+  const stored = await readAll(log);
+  await log.close();
+  return { site, stored };
+}
+
+/** Runs the checker; "aborted" when LevelDB took the process down. */
+async function check(root: string): Promise<string> {
+  await rm(join(root, "result"), { force: true });
+  const child = spawn(process.execPath, [CHECKER, root], { stdio: "ignore" });
+  await once(child, "exit");
+  return readFile(join(root, "result"), "utf8").catch(() => "aborted");
+}
+
+describe("log: damaged index", function () {
+  this.timeout(180_000);
+  let site: LogSite;
+  let stored: StoredRecord[];
+
+  before(async () => {
+    ({ site, stored } = await makeSite());
+    await writeFile(join(site.root, "expected.json"), JSON.stringify(stored));
+  });
+  after(() => site.remove());
+
+  it("STORE-CHAIN serves only right values, or refuses by name, whatever bit of LevelDB's files is flipped", async () => {
+    const directory = join(site.databaseDir, "index");
+    const names = (await readdir(directory)).filter((name) => /^(CURRENT|MANIFEST|.*\.(log|ldb))/.test(name));
+    assert.ok(names.some((name) => name.endsWith(".ldb")) && names.some((name) => name.endsWith(".log")));
+    const counts: Record<string, number> = {};
+    let n = 0;
+    for (const name of names) {
+      const { length } = await readFile(join(directory, name));
+      const flips = name.endsWith(".ldb") || name.endsWith(".log") ? 8 : 2;
+      for (let flip = 0; flip < flips; flip++, n++) {
+        const copy = await site.copy();
+        const path = join(copy.databaseDir, "index", name);
+        const bytes = await readFile(path);
+        const at = Number.parseInt(sha256(`${name} ${flip}`).slice(0, 8), 16) % length;
+        bytes[at] = (bytes[at] ?? 0) ^ (1 << (n % 8));
+        await writeFile(path, bytes);
+        const result = await check(copy.root);
+        assert.match(result, /^(same|repaired|refused|aborted)$/);
+        counts[result] = (counts[result] ?? 0) + 1;
+        await copy.remove();
+      }
+    }
+    console.log(`      ${n} flips: ${JSON.stringify(counts)}`);
+  });
+
+  it("STORE-CHAIN makes the index again when it is missing, and finds the same in it", async () => {
+    const copy = await site.copy();
+    await rm(copy.databaseDir, { recursive: true });
+    const { log, report } = await copy.openReported();
+    assert.deepEqual(report, { wasClean: true, index: "created", replayed: stored.length, reread: 0 });
+    assert.deepEqual(await checkLog(log, stored), stored);
+    assert.deepEqual(copy.events, []);
+    await copy.remove();
+  });
+
+  it("STORE-CHAIN sets an unreadable index aside, deleting nothing, and makes it again", async () => {
+    for (const name of ["CURRENT", "MANIFEST"]) {
+      const copy = await site.copy();
+      const directory = join(copy.databaseDir, "index");
+      const found = (await readdir(directory)).find((entry) => entry.startsWith(name)) ?? "";
+      await rm(join(directory, found));
+      const before = await readdir(directory);
+      const { log, report } = await copy.openReported();
+      assert.equal(report.index, "rebuilt");
+      assert.equal(report.replayed, stored.length);
+      await checkLog(log, stored);
+      const aside = await readdir(join(copy.databaseDir, "index.set-aside-1"));
+      assert.ok(before.filter((entry) => /\.(ldb|log)$/.test(entry)).length > 0);
+      assert.deepEqual(
+        before.filter((entry) => entry.endsWith(".ldb") && !aside.includes(entry)),
+        [],
+      );
+      await copy.remove();
+    }
+  });
+
+  it("STORE-CHAIN replays what an older copy of the index lacks", async () => {
+    const copy = await site.copy();
+    const older = join(copy.root, "older");
+    await cp(copy.databaseDir, older, { recursive: true });
+    const log = await copy.open();
+    await log.append(registration(1_000));
+    await log.append(registration(1_001, { uuid: uuidOf(1_000), name: "board-1000", replaces: stored.length + 1 }));
+    const all = await readAll(log);
+    await log.close();
+    await rm(copy.databaseDir, { recursive: true });
+    await cp(older, copy.databaseDir, { recursive: true });
+    const { log: again, report } = await copy.openReported();
+    assert.deepEqual(report, { wasClean: true, index: "kept", replayed: 2, reread: 0 });
+    await checkLog(again, all);
+    await copy.remove();
+  });
+
+  it("STORE-HEAD refuses an index that is ahead of the journal, or of another history", async () => {
+    const home = new MemoryHome();
+    const other = await LogSite.withLog({ home });
+    const applied = home.entries?.get(indexKey.applied);
+    for (const head of [
+      { seq: 3, hash: sha256("x") },
+      { seq: 2, hash: sha256("x") },
+    ]) {
+      home.entries?.set(indexKey.applied, encodeApplied(head));
+      await assert.rejects(other.open({ home }), { control: "STORE-HEAD", code: "inconsistent" });
+    }
+    home.entries?.set(indexKey.applied, applied ?? "");
+    await (await other.open({ home })).close();
+    await other.remove();
+  });
+
+  it("STORE-CHAIN rebuilds an index that cannot say how far it goes", async () => {
+    const home = new MemoryHome();
+    const other = await LogSite.withLog({ home });
+    const applied = home.entries?.get(indexKey.applied) ?? "";
+    for (const value of [undefined, "", applied.replace(/^0/, "1"), `${applied}0`]) {
+      if (value === undefined) home.entries?.delete(indexKey.applied);
+      else home.entries?.set(indexKey.applied, value);
+      const { log, report } = await other.openReported({ home });
+      assert.equal(report.index, "rebuilt");
+      await checkLog(log);
+      await log.close();
+    }
+    assert.equal(home.aside.length, 4);
+    await other.remove();
+  });
+
+  const wrong: readonly (readonly [string, (entries: Map<string, string>) => void])[] = [
+    ["a lost uuid", (entries) => entries.delete(indexKey.uuid(uuidOf(1)))],
+    ["a lost key", (entries) => entries.delete(indexKey.key(keyOf(1)))],
+    ["a lost name", (entries) => entries.delete(indexKey.name("board-1"))],
+    ["a uuid that leads to another board", (entries) => entries.set(indexKey.uuid(uuidOf(1)), "0000000000000004")],
+    ["a uuid that leads to its older record", (entries) => entries.set(indexKey.uuid(uuidOf(2)), "0000000000000004")],
+    ["a key that leads to no board", (entries) => entries.set(indexKey.key(keyOf(1)), "0000000000000001")],
+    ["a name that leads nowhere", (entries) => entries.set(indexKey.name("board-1"), "0000000000009999")],
+    ["a value that is no number", (entries) => entries.set(indexKey.uuid(uuidOf(1)), "nonsense")],
+    ["a uuid that nobody has", (entries) => entries.set(indexKey.uuid(uuidOf(77)), "0000000000000003")],
+    ["a lost line", (entries) => entries.delete(indexKey.line(3))],
+    [
+      "an altered line",
+      (entries) => entries.set(indexKey.line(3), (entries.get(indexKey.line(3)) ?? "").replace("imx", "imy")),
+    ],
+    ["another record's line", (entries) => entries.set(indexKey.line(3), entries.get(indexKey.line(4)) ?? "")],
+  ];
+
+  it(`STORE-CHAIN answers right and puts the index right for ${wrong.length} kinds of wrong entries`, async () => {
+    for (const [what, damage] of wrong) {
+      const home = new MemoryHome();
+      const other = await LogSite.withLog({ home });
+      const log = await other.open({ home });
+      for (const n of [1, 2]) await log.append(registration(n));
+      await log.append(registration(3, { uuid: uuidOf(2), replaces: 4 }));
+      const expected = await readAll(log);
+      const right = new Map(home.entries);
+      damage(home.entries ?? new Map());
+      assert.equal(await log.findByUuid(uuidOf(77)), undefined);
+      await checkLog(log, expected);
+      await checkLog(log, expected);
+      assert.equal(other.events.length, 1, `${what} is reported once`);
+      assert.deepEqual(home.entries, right, what);
+      await other.remove();
+    }
+  });
+
+  it("STORE-CHAIN opens LevelDB only where it was made, and makes it only where nothing is", async () => {
+    const copy = await site.copy();
+    const location = join(copy.databaseDir, "index");
+    await assert.rejects(levelHome(location).create());
+    await rm(location, { recursive: true });
+    assert.equal(await levelHome(location).state(), "absent");
+    await assert.rejects(levelHome(location).open());
+    await copy.remove();
+  });
+});
