@@ -1,59 +1,49 @@
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { type AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
+import type { Registry } from "prom-client";
 import { answerClientError } from "./client-error.ts";
-import { limitInFlight } from "./limit-in-flight.ts";
+import type { Delivery } from "./delivery.ts";
+import { InFlightLimit } from "./limit-in-flight.ts";
+import { type BridgeLimits, DEFAULT_LIMITS } from "./limits.ts";
+import { type BoardTls, createListener } from "./listener.ts";
+import { BridgeMetrics } from "./metrics.ts";
+import { type AddressCheck, allowNetworks } from "./networks.ts";
+import { plainReply } from "./plain-reply.ts";
 import { DEFAULT_PATIENCE, type Patience } from "./register-patiently.ts";
 import type { Registrar } from "./registrar.ts";
-import { answerSign, type SignParts, type SignReply } from "./sign-handler.ts";
+import { cutReply, type Reply } from "./reply.ts";
+import { answerSign, type SignParts } from "./sign-handler.ts";
 
-/** Limits of one bridge; times in milliseconds. */
-export interface BridgeLimits {
-  readonly maxBodyBytes: number;
-  readonly maxHeaderBytes: number;
-  readonly maxConnections: number;
-  /** Registrations at once; more are told to come again. */
-  readonly maxInFlight: number;
-  readonly headersTimeoutMs: number;
-  readonly bodyTimeoutMs: number;
-  /** How long a sender whose request was answered before its end may go on sending. */
-  readonly lingerMs: number;
-  readonly idleTimeoutMs: number;
-  /** How long `close` waits for requests under way. */
-  readonly closeTimeoutMs: number;
-}
-
-export const DEFAULT_LIMITS: BridgeLimits = {
-  maxBodyBytes: 64 * 1024,
-  maxHeaderBytes: 8 * 1024,
-  maxConnections: 256,
-  maxInFlight: 64,
-  headersTimeoutMs: 10_000,
-  bodyTimeoutMs: 10_000,
-  lingerMs: 2_000,
-  idleTimeoutMs: 5_000,
-  closeTimeoutMs: 10_000,
-};
+export { type BridgeLimits, DEFAULT_LIMITS } from "./limits.ts";
 
 export interface BridgeOptions {
   readonly registrar: Registrar;
+  /** Left out: the station is fully detached. */
+  readonly delivery?: Delivery;
   readonly logger: Pick<Logger, "info" | "warn">;
   readonly host: string;
   /** 0 takes a free port. */
   readonly port: number;
+  /** https in place of http. */
+  readonly tls?: BoardTls;
+  /** Left out: boards may come from any network. */
+  readonly networks?: readonly string[];
   readonly limits?: Partial<BridgeLimits>;
   readonly patience?: Patience;
 }
 
 export interface RunningBridge {
   readonly port: number;
+  /** Its figures, for the metrics listener. */
+  readonly registry: Registry;
   /** Takes no further request, lets those under way finish, then resolves. */
   close(): Promise<void>;
 }
 
-/** Starts the plain-HTTP side of a station: `POST /sign` for boards, `GET /healthz` for whoever watches it. */
+/** Starts the board's side of a station: `POST /sign` for boards, `GET /healthz` for whoever watches it. */
 export async function startBridge(options: BridgeOptions): Promise<RunningBridge> {
   const bridge = new Bridge(options);
   await bridge.listen(options.host, options.port);
@@ -65,28 +55,22 @@ class Bridge implements RunningBridge {
   readonly #logger: BridgeOptions["logger"];
   readonly #limits: BridgeLimits;
   readonly #parts: SignParts;
+  readonly #metrics: BridgeMetrics;
+  readonly #isAllowed: AddressCheck;
   readonly #underWay = new WeakMap<Duplex, ServerResponse>();
   #port = 0;
   #isClosing = false;
 
   constructor(options: BridgeOptions) {
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const { registrar, delivery, patience = DEFAULT_PATIENCE } = options;
+    const inFlight = new InFlightLimit(limits.maxInFlight);
     this.#logger = options.logger;
     this.#limits = limits;
-    this.#parts = {
-      ...limits,
-      registrar: limitInFlight(options.registrar, limits.maxInFlight),
-      patience: options.patience ?? DEFAULT_PATIENCE,
-    };
-    this.#server = createServer({
-      maxHeaderSize: limits.maxHeaderBytes,
-      headersTimeout: limits.headersTimeoutMs,
-      // A backstop: the body has its own, shorter limit, whose answer is a sentence.
-      requestTimeout: limits.headersTimeoutMs + limits.bodyTimeoutMs + limits.lingerMs,
-      keepAliveTimeout: limits.idleTimeoutMs,
-      connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),
-    });
-    this.#server.maxConnections = limits.maxConnections;
+    this.#parts = { ...limits, registrar, patience, inFlight, ...(delivery === undefined ? {} : { delivery }) };
+    this.#metrics = new BridgeMetrics(() => inFlight.count);
+    this.#isAllowed = allowNetworks(options.networks);
+    this.#server = createListener(limits, options.tls, () => this.#metrics.dropped());
     this.#server.on("clientError", (error, socket) => this.#refuseBytes(error, socket));
     this.#server.on("request", (request, response) => {
       this.#handle(request, response).catch((error: unknown) => {
@@ -98,6 +82,10 @@ class Bridge implements RunningBridge {
 
   get port(): number {
     return this.#port;
+  }
+
+  get registry(): Registry {
+    return this.#metrics.registry;
   }
 
   async listen(host: string, port: number): Promise<void> {
@@ -117,31 +105,38 @@ class Bridge implements RunningBridge {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const startedMs = performance.now();
     // Both are told of a lost connection; there is nobody left to tell.
     this.#underWay.set(request.socket, response);
     request.on("error", () => undefined);
     response.on("error", () => undefined);
-    const path = (request.url ?? "").split("?", 1)[0];
-    if (path === "/sign" && request.method === "POST") await this.#sign(request, response);
-    else this.#send(response, this.#plainReply(path, request.method ?? ""));
+    const reply = await this.#replyTo(request);
+    this.#send(response, reply);
+    if (reply.isCut === true) setTimeout(() => this.#cut(request), this.#limits.lingerMs).unref();
+    const durationMs = performance.now() - startedMs;
+    if (request.method === "POST") this.#metrics.registrationTook(durationMs);
+    this.#report(reply, { durationMs: Math.round(durationMs), peer: request.socket.remoteAddress ?? "" });
+  }
+
+  async #replyTo(request: IncomingMessage): Promise<Reply> {
+    if (!this.#isAllowed(request.socket.remoteAddress)) return cutReply(403, OTHER_NETWORK);
+    const path = (request.url ?? "").split("?", 1)[0] ?? "";
+    const method = request.method ?? "";
+    if (path === "/sign" && method === "POST") return await answerSign(this.#parts, request);
+    return plainReply(path, method, this.#isClosing);
   }
 
   /** Bytes that are no HTTP after a whole request do not cost that request its answer: it may be a certificate. */
   #refuseBytes(error: Error, socket: Duplex): void {
     const response = this.#underWay.get(socket);
-    if (response?.req.complete === true && !response.writableEnded) response.setHeader("connection", "close");
-    else answerClientError(error, socket);
-  }
-
-  async #sign(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const startedMs = performance.now();
-    const reply = await answerSign(this.#parts, request);
-    this.#send(response, reply);
-    if (reply.isCut === true) setTimeout(() => this.#cut(request), this.#limits.lingerMs).unref();
-    const durationMs = Math.round(performance.now() - startedMs);
-    const line = { ...reply.note, status: reply.status, durationMs, peer: request.socket.remoteAddress ?? "" };
-    if (reply.note.outcome === "failed") this.#logger.warn(line, "sign");
-    else this.#logger.info(line, "sign");
+    if (response?.req.complete === true && !response.writableEnded) {
+      response.setHeader("connection", "close");
+      return;
+    }
+    const status = answerClientError(error, socket);
+    if (status === undefined) return;
+    const peer = socket instanceof Socket ? (socket.remoteAddress ?? "") : "";
+    this.#report({ status, text: "", note: { outcome: "refused", uuid: "", control: "REQUEST-FIELD" } }, { peer });
   }
 
   /** A sender that is still at it has had the time to read its answer; closing at once could have lost it that. */
@@ -149,38 +144,25 @@ class Bridge implements RunningBridge {
     if (!request.complete) request.socket.destroy();
   }
 
-  /** Clients probe `/sign` first and take any status below 500 for "reachable", whatever state the HSM is in. */
-  #plainReply(path: string | undefined, method: string): PlainReply {
-    const isRead = method === "GET" || method === "HEAD";
-    if (path === "/sign") return isRead ? { status: 200, body: { message: PROBE } } : notAllowed("GET, HEAD, POST");
-    if (path !== "/healthz")
-      return { status: 404, body: { message: "There is nothing here; registrations go to /sign." } };
-    if (!isRead) return notAllowed("GET, HEAD");
-    return this.#isClosing
-      ? { status: 503, body: { message: "The bridge is stopping." } }
-      : { status: 200, body: { message: "The bridge is up." } };
-  }
-
-  #send(response: ServerResponse, reply: PlainReply & Partial<SignReply>): void {
-    const text = JSON.stringify(reply.body);
+  #send(response: ServerResponse, reply: Reply): void {
     response.setHeader("content-type", "application/json");
-    response.setHeader("content-length", Buffer.byteLength(text));
+    response.setHeader("content-length", Buffer.byteLength(reply.text));
     if (reply.allow !== undefined) response.setHeader("allow", reply.allow);
     if (reply.retryAfterSeconds !== undefined) response.setHeader("retry-after", reply.retryAfterSeconds);
     if (this.#isClosing) response.setHeader("connection", "close");
     response.statusCode = reply.status;
-    response.end(text);
+    response.end(reply.text);
+  }
+
+  /** One line for each request, but for health checks: who watches asks every few seconds. */
+  #report({ status, note }: Reply, more: { readonly durationMs?: number; readonly peer?: string }): void {
+    this.#metrics.answered({ ...note, status });
+    if (note.outcome === "health") return;
+    const line = { ...note, status, ...more };
+    if (note.outcome === "failed") this.#logger.warn(line, "sign");
+    else this.#logger.info(line, "sign");
   }
 }
 
-interface PlainReply {
-  readonly status: number;
-  readonly body: Readonly<Record<string, string>>;
-  readonly allow?: string;
-}
-
-const PROBE = "Registrations are taken here by POST.";
-
-function notAllowed(allow: string): PlainReply {
-  return { status: 405, allow, body: { message: "This method is not for this path; registrations are sent by POST." } };
-}
+const OTHER_NETWORK =
+  "This station takes no requests from this network. Connect the board to the line's own network, or ask the operator.";

@@ -1,24 +1,32 @@
 import { Refusal } from "../refusal.ts";
-import type { Registrar } from "./registrar.ts";
 
-/** Passes on at most so many registrations at once; those above are told to come again. */
-export function limitInFlight(registrar: Registrar, max: number): Registrar {
-  let inFlight = 0;
-  return {
-    async register(request) {
-      if (inFlight >= max) {
-        throw new Refusal(
-          "SERVICE-STATE",
-          "exhausted",
-          "Too many devices register at this station at once. Wait a moment and run the registration again.",
-        );
-      }
-      inFlight += 1;
-      try {
-        return await registrar.register(request);
-      } finally {
-        inFlight -= 1;
-      }
-    },
-  };
+/** Lets at most so many registrations run at once; those above are told to come again. */
+export class InFlightLimit {
+  readonly #max: number;
+  #count = 0;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** @throws Refusal SERVICE-STATE `exhausted` before the work begins; otherwise what the work throws */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#count >= this.#max) {
+      throw new Refusal(
+        "SERVICE-STATE",
+        "exhausted",
+        "Too many devices register at this station at once. Wait a moment and run the registration again.",
+      );
+    }
+    this.#count += 1;
+    try {
+      return await work();
+    } finally {
+      this.#count -= 1;
+    }
+  }
 }

@@ -9,8 +9,11 @@ export interface Patience {
   readonly withinMs: number;
 }
 
-/** Three tries within two seconds: a restart of the signer, not a person's work, is waited for. */
-export const DEFAULT_PATIENCE: Patience = { pausesMs: [300, 900], withinMs: 2_000 };
+/**
+ * Four tries within three seconds: a restart of the signer, not a person's work, is waited for. Together they outlast
+ * the longest pause between two connection attempts, so that an appliance which is back is found by the first board.
+ */
+export const DEFAULT_PATIENCE: Patience = { pausesMs: [300, 900, 1_500], withinMs: 3_000 };
 
 /**
  * Registers, and tries again while the appliance is away: the same request, so that a try whose answer was lost costs

@@ -1,34 +1,20 @@
 import type { IncomingMessage } from "node:http";
 import { Refusal } from "../refusal.ts";
-import { httpRefusal } from "./http-status.ts";
+import type { Delivery } from "./delivery.ts";
+import type { InFlightLimit } from "./limit-in-flight.ts";
 import { readBody } from "./read-body.ts";
 import { type Patience, registerPatiently } from "./register-patiently.ts";
 import type { Registrar, RegistrationAnswer } from "./registrar.ts";
-import { parseSignRequest } from "./sign-request.ts";
-
-/** What goes back to the board, and what the log says of it. */
-export interface SignReply {
-  readonly status: number;
-  readonly body: Readonly<Record<string, string>>;
-  readonly retryAfterSeconds?: number;
-  /** The rest of the request was not read: the connection cannot be used again. */
-  readonly isCut?: boolean;
-  readonly note: SignNote;
-}
-
-/** Nothing in it is secret and nothing is as long as a certificate. */
-export interface SignNote {
-  readonly outcome: "registered" | "repeated" | "refused" | "failed" | "gone";
-  /** Empty when the request did not name a well-formed one. */
-  readonly uuid: string;
-  readonly control?: string;
-  readonly sequence?: string;
-  readonly cause?: string;
-}
+import { cutReply, failedReply, type Reply, refusedReply } from "./reply.ts";
+import { parseSignFields, readSignRequest } from "./sign-request.ts";
+import type { JsonObject } from "./strict-json.ts";
 
 export interface SignParts {
   readonly registrar: Registrar;
+  /** At a partially detached station. */
+  readonly delivery?: Delivery;
   readonly patience: Patience;
+  readonly inFlight: InFlightLimit;
   readonly maxBodyBytes: number;
   readonly bodyTimeoutMs: number;
 }
@@ -36,7 +22,7 @@ export interface SignParts {
 const CANONICAL_UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** `POST /sign`: never rejects, and answers every request with a status and a sentence. */
-export async function answerSign(parts: SignParts, request: IncomingMessage): Promise<SignReply> {
+export async function answerSign(parts: SignParts, request: IncomingMessage): Promise<Reply> {
   const body = await readBody(request, parts.maxBodyBytes, parts.bodyTimeoutMs);
   switch (body.kind) {
     case "whole":
@@ -53,62 +39,60 @@ export async function answerSign(parts: SignParts, request: IncomingMessage): Pr
   }
 }
 
-async function answerBody(parts: SignParts, bytes: Buffer): Promise<SignReply> {
+async function answerBody(parts: SignParts, bytes: Buffer): Promise<Reply> {
   let uuid = "";
   try {
-    const request = parseSignRequest(bytes);
-    if (CANONICAL_UUID.test(request.uuid)) uuid = request.uuid;
-    return registeredReply(await registerPatiently(parts.registrar, request, parts.patience), uuid);
+    const fields = parseSignFields(bytes);
+    uuid = uuidOf(fields);
+    return await parts.inFlight.run(() => register(parts, fields, uuid));
   } catch (error) {
     return error instanceof Refusal ? refusedReply(error, uuid) : failedReply(error, uuid);
   }
 }
 
+async function register(parts: SignParts, fields: JsonObject, uuid: string): Promise<Reply> {
+  const request = readSignRequest(fields);
+  await parts.delivery?.check();
+  const answer = await registerPatiently(parts.registrar, request, parts.patience);
+  // Before anything is created at the Factory: past this line nothing can fail but the creation itself.
+  const reply = registeredReply(answer, uuid);
+  return parts.delivery === undefined ? reply : await deliver(parts.delivery, request.uuid, answer, reply);
+}
+
+/** The answer waits until the Factory has the device; a failure names the record that the board's next try finds. */
+async function deliver(
+  delivery: Delivery,
+  uuid: string,
+  { certificatePem, sequence }: RegistrationAnswer,
+  reply: Reply,
+): Promise<Reply> {
+  try {
+    const delivered = await delivery.deliver(uuid, certificatePem);
+    return { ...reply, note: { ...reply.note, delivered } };
+  } catch (error) {
+    const failed =
+      error instanceof Refusal ? refusedReply(error, reply.note.uuid) : failedReply(error, reply.note.uuid);
+    return { ...failed, note: { ...failed.note, sequence: String(sequence) } };
+  }
+}
+
 /** Every name becomes a file on the board, so there are these four and never another. */
-function registeredReply(answer: RegistrationAnswer, uuid: string): SignReply {
+function registeredReply(answer: RegistrationAnswer, uuid: string): Reply {
+  const files = {
+    "root.crt": answer.factoryRootPem,
+    "sota.toml": answer.sotaToml,
+    "client.pem": answer.certificatePem,
+    "client.chained": `${answer.certificatePem}\n${answer.issuerPem}`,
+  };
   return {
     status: 201,
-    body: {
-      "root.crt": answer.factoryRootPem,
-      "sota.toml": answer.sotaToml,
-      "client.pem": answer.certificatePem,
-      "client.chained": `${answer.certificatePem}\n${answer.issuerPem}`,
-    },
+    text: JSON.stringify(files),
     note: { outcome: answer.alreadyIssued ? "repeated" : "registered", uuid, sequence: String(answer.sequence) },
   };
 }
 
-function refusedReply(refusal: Refusal, uuid: string): SignReply {
-  return {
-    ...httpRefusal(refusal),
-    body: { message: messageOf(refusal) },
-    note: { outcome: "refused", uuid, control: refusal.control, cause: printable(refusal.message) },
-  };
-}
-
-/** What a connection says of itself when it is lost is no sentence for a line worker: it stands in the log alone. */
-function messageOf(refusal: Refusal): string {
-  return refusal.code === "away"
-    ? "The appliance or its HSM does not answer now. Wait a little and run the registration again: nothing is lost, and a certificate that was made is given out again."
-    : printable(refusal.message);
-}
-
-function failedReply(error: unknown, uuid: string): SignReply {
-  const cause = printable(error instanceof Error ? error.message : "unknown");
-  return {
-    status: 500,
-    body: {
-      message:
-        "The registration failed in a way that nobody foresaw. Run it again: a certificate that was made is given out again. If it stays so, tell the operator the time and this station's name.",
-    },
-    note: { outcome: "failed", uuid, cause },
-  };
-}
-
-function cutReply(status: number, message: string): SignReply {
-  return { status, body: { message }, isCut: true, note: { outcome: "refused", uuid: "", control: "REQUEST-FIELD" } };
-}
-
-function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]+/g, " ").slice(0, 400);
+/** For the log: only a well-formed one is worth the line. */
+function uuidOf(fields: JsonObject): string {
+  const uuid = fields.get("uuid");
+  return typeof uuid === "string" && CANONICAL_UUID.test(uuid) ? uuid : "";
 }

@@ -4,13 +4,21 @@ import type { RegistrationRequest, RequestedOverride } from "./registrar.ts";
 import { type JsonObject, parseStrictJson } from "./strict-json.ts";
 
 /**
- * Reads the body of `POST /sign`. Only what stands in `RegistrationRequest` is used; other names with a text as their
- * value, such as `use-ostree-server`, are passed over.
+ * Reads the body of `POST /sign` as far as its shape: texts, and sections of texts as `overrides`.
  * @throws Refusal malformed
  */
-export function parseSignRequest(body: Uint8Array): RegistrationRequest {
+export function parseSignFields(body: Uint8Array): JsonObject {
   const fields = parseStrictJson(body);
   refuseOtherShapes(fields);
+  return fields;
+}
+
+/**
+ * Only what stands in `RegistrationRequest` is used; other names with a text as their value, such as
+ * `use-ostree-server`, are passed over.
+ * @throws Refusal malformed
+ */
+export function readSignRequest(fields: JsonObject): RegistrationRequest {
   // Boards have no credentials of their own: none may choose its group.
   if (textOf(fields, "group") !== "") {
     throw malformed(

@@ -22,6 +22,11 @@ export const ApplianceConfigSchema = z.strictObject({
     socket: path,
     /** PKCS#11 module (a shared library). */
     module: path,
+    /** Parameters for C_Initialize, where the module needs any (NSS softokn); never a secret. */
+    module_parameters: z
+      .string()
+      .regex(/^[ -~]{1,512}$/, "must be 1 to 512 printable ASCII characters")
+      .optional(),
     /** Token serial number as the token reports it; slots move, serials do not. */
     token_serial: z.string().min(1).max(16),
     /** File that holds the PIN and nothing else, mode 0400 or 0600; a systemd credential on an appliance. */

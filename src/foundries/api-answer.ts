@@ -51,7 +51,7 @@ export function failureOf(reply: ApiReply | ApiLoss, token: string): ApiFailure 
   switch (status) {
     case 401:
     case 403:
-      return { outcome: "unauthorised" };
+      return { outcome: "unauthorised", status };
     case 400:
     case 413:
     case 422:
@@ -60,6 +60,7 @@ export function failureOf(reply: ApiReply | ApiLoss, token: string): ApiFailure 
       return {
         outcome: "transient",
         reason: reasonOf(status),
+        status,
         ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
       };
   }

@@ -53,11 +53,18 @@ export interface FactoryDevice {
  * - `invalid`: 400, 413 or 422. The API refused this very request; repeating it is useless.
  * - `transient`: anything else, from a lost connection to a proxy's page. It says nothing about the device, and the
  *   call **may have acted**. `retryAfterMs` is what the API asked for, at most an hour.
+ *
+ * `status` is left out where no whole answer came.
  */
 export type ApiFailure =
-  | { readonly outcome: "unauthorised" }
+  | { readonly outcome: "unauthorised"; readonly status?: number }
   | { readonly outcome: "invalid"; readonly status: number; readonly message: string }
-  | { readonly outcome: "transient"; readonly reason: string; readonly retryAfterMs?: number };
+  | {
+      readonly outcome: "transient";
+      readonly reason: string;
+      readonly status?: number;
+      readonly retryAfterMs?: number;
+    };
 
 /** 409 does not say whether the device is there already, another key is, or the name is taken: read back. */
 export type CreateOutcome = { readonly outcome: "created" } | { readonly outcome: "conflict" } | ApiFailure;

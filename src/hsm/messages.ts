@@ -1,4 +1,7 @@
 import { z } from "zod";
+import { KEY_LABELS, type KeyLabel } from "./key-labels.ts";
+
+export { KEY_LABELS, type KeyLabel };
 
 /**
  * What airlockd and airlock-signer say to each other over the UNIX socket: frames of a 4-byte big-endian length and
@@ -6,9 +9,6 @@ import { z } from "zod";
  * Binary values are base64.
  */
 export const MAX_FRAME_BYTES = 64 * 1024;
-
-export const KEY_LABELS = ["device-ca", "bundle-sign", "line-ca"] as const;
-export type KeyLabel = (typeof KEY_LABELS)[number];
 
 const base64 = z.base64().max(MAX_FRAME_BYTES);
 const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/);
@@ -61,6 +61,8 @@ export type SignerState = "ready" | "sealed" | "away";
 
 export interface SignerStatus {
   readonly state: SignerState;
+  /** What a person must do, while `sealed`. */
+  readonly reason?: string;
   readonly isCeremony: boolean;
   readonly tokenSerial: string;
   readonly keys: readonly SignerKey[];

@@ -3,14 +3,15 @@ import { CONTROLS, type ControlId } from "../controls.ts";
 import { Refusal, type RefusalCode } from "../refusal.ts";
 import { BatchWriter } from "./batch-writer.ts";
 import { encodeFrame, FrameReader } from "./frames.ts";
-import type {
-  KeyLabel,
-  LogHead,
-  SignerAnswer,
-  SignerFailure,
-  SignerKey,
-  SignerRequest,
-  SignerStatus,
+import {
+  type KeyLabel,
+  type LogHead,
+  MAX_FRAME_BYTES,
+  type SignerAnswer,
+  type SignerFailure,
+  type SignerKey,
+  type SignerRequest,
+  type SignerStatus,
 } from "./messages.ts";
 import type { SignedBytes, Signer } from "./signer.ts";
 
@@ -48,18 +49,27 @@ const CODES: readonly RefusalCode[] = [
 export function connectSigner(socketPath: string): CeremonySigner {
   const line = new SignerLine(socketPath);
   const sign = async (question: Question): Promise<SignedBytes> => {
-    const { signature, ledger } = (await line.ask(question)) as { signature: string; ledger: number };
-    return { signature: Buffer.from(signature, "base64"), ledger };
+    const answer = await line.ask(question);
+    if (!("signature" in answer)) throw unreachable();
+    return { signature: Buffer.from(answer.signature, "base64"), ledger: answer.ledger };
   };
-  const status = async (op: "status" | "reload"): Promise<SignerStatus> =>
-    ((await line.ask({ op })) as { status: SignerStatus }).status;
+  const status = async (op: "status" | "reload" | "generate-keys"): Promise<SignerStatus> => {
+    const answer = await line.ask({ op });
+    if (!("status" in answer)) throw unreachable();
+    return answer.status;
+  };
+  const noteHead = async (head: LogHead): Promise<number> => {
+    const answer = await line.ask({ op: "note-head", head });
+    if (!("ledger" in answer)) throw unreachable();
+    return answer.ledger;
+  };
   return {
     status: () => status("status"),
     reload: () => status("reload"),
     sign: (key: KeyLabel, tbs: Buffer, head: LogHead) => sign({ op: "sign", key, tbs: tbs.toString("base64"), head }),
     signCeremony: (key, tbs) => sign({ op: "sign-ceremony", key, tbs: tbs.toString("base64") }),
-    generateKeys: async () => ((await line.ask({ op: "generate-keys" })) as { status: SignerStatus }).status.keys,
-    noteHead: async (head) => ((await line.ask({ op: "note-head", head })) as { ledger: number }).ledger,
+    generateKeys: async () => (await status("generate-keys")).keys,
+    noteHead,
     readLedger: (after) => readLedger(line, after),
     close: () => line.close(),
   };
@@ -67,10 +77,11 @@ export function connectSigner(socketPath: string): CeremonySigner {
 
 async function* readLedger(line: SignerLine, after: number): AsyncGenerator<string> {
   for (let last = after; ; ) {
-    const { lines } = (await line.ask({ op: "read-ledger", after: last })) as { lines: readonly string[] };
-    if (lines.length === 0) return;
-    yield* lines;
-    last += lines.length;
+    const answer = await line.ask({ op: "read-ledger", after: last });
+    if (!("lines" in answer)) throw unreachable();
+    if (answer.lines.length === 0) return;
+    yield* answer.lines;
+    last += answer.lines.length;
   }
 }
 
@@ -93,9 +104,13 @@ class SignerLine {
       );
     }
     const id = this.#nextId++;
+    const text = JSON.stringify({ id, ...question });
+    if (Buffer.byteLength(text) > MAX_FRAME_BYTES) {
+      return Promise.reject(new Refusal("SIGNER-GATE", "malformed", "The request is larger than the signer takes."));
+    }
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
-      this.#connected().write(encodeFrame(JSON.stringify({ id, ...question })));
+      this.#connected().write(encodeFrame(text));
     });
   }
 
@@ -142,9 +157,13 @@ class SignerLine {
     this.#writer = undefined;
     const lost = [...this.#pending.values()];
     this.#pending.clear();
-    const sentence = "The signer cannot be reached. Nothing was issued; try again shortly.";
-    for (const { reject } of lost) reject(new Refusal("SERVICE-STATE", "away", sentence, { cause }));
+    for (const { reject } of lost) reject(unreachable(cause));
   }
+}
+
+function unreachable(cause?: Error): Refusal {
+  const sentence = "The signer cannot be reached. Nothing was issued; try again shortly.";
+  return new Refusal("SERVICE-STATE", "away", sentence, { cause });
 }
 
 function refusalOf({ control, code, message }: SignerFailure): Refusal {

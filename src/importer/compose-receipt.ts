@@ -71,15 +71,16 @@ function fitIntoRecord(
   fresh: readonly KnownBundle[],
   describe: Describe,
 ): { listed: readonly KnownBundle[]; exceptions: readonly ReceiptException[] } {
-  for (let count = fresh.length; count >= 0; count--) {
+  const whole = describe(fresh, true);
+  if (whole.length <= MAX_RECEIPT_EXCEPTIONS) return { listed: fresh, exceptions: whole };
+  for (let count = fresh.length; count > 1; count--) {
     const listed = fresh.slice(0, count);
-    for (const withDuplicates of count === fresh.length ? [true, false] : [false]) {
-      const exceptions = describe(listed, withDuplicates);
-      if (exceptions.length <= MAX_RECEIPT_EXCEPTIONS) return { listed, exceptions };
-      if (count <= 1) return { listed, exceptions: cutShort(exceptions) };
-    }
+    const exceptions = describe(listed, false);
+    if (exceptions.length <= MAX_RECEIPT_EXCEPTIONS) return { listed, exceptions };
   }
-  return { listed: [], exceptions: [] };
+  const listed = fresh.slice(0, 1);
+  const exceptions = describe(listed, false);
+  return { listed, exceptions: exceptions.length <= MAX_RECEIPT_EXCEPTIONS ? exceptions : cutShort(exceptions) };
 }
 
 function cutShort(exceptions: readonly ReceiptException[]): ReceiptException[] {

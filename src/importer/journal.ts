@@ -32,7 +32,7 @@ export async function openJournal(path: string): Promise<Journal> {
     const { state, length } = await replay(file);
     await file.truncate(length);
     await file.sync();
-    return new FileJournal(file, state);
+    return startJournal(file, state);
   } catch (error) {
     await file.close();
     throw error;
@@ -80,14 +80,22 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** The file operations that appending needs. */
+export type JournalFile = Pick<FileHandle, "appendFile" | "datasync" | "close">;
+
+/** A journal over an open file that was replayed into `state`. */
+export function startJournal(file: JournalFile, state: ImporterState): Journal {
+  return new FileJournal(file, state);
+}
+
 class FileJournal implements Journal {
   readonly state: ImporterState;
-  readonly #file: FileHandle;
+  readonly #file: JournalFile;
   #waiting: Waiting[] = [];
   #flushing: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(file: FileHandle, state: ImporterState) {
+  constructor(file: JournalFile, state: ImporterState) {
     this.#file = file;
     this.state = state;
   }

@@ -66,6 +66,7 @@ export class CatalogFile {
 }
 
 async function adoptAll(handle: FileHandle, catalog: Catalog): Promise<void> {
+  catalog.reserve(Math.floor((await handle.stat()).size / ENTRY_BYTES));
   for (;;) {
     const bytes = await readUpTo(handle, (catalog.count + 1) * ENTRY_BYTES, READ_ENTRIES * ENTRY_BYTES);
     const entries = Math.floor(bytes.length / ENTRY_BYTES);

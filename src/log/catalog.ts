@@ -16,7 +16,7 @@ interface Chunk {
  * An entry for every record of the log, in memory: where its line stands in the journal, the line's hash, and
  * fingerprints of what it can be found by. It is the second witness of whatever LevelDB answers: a line counts only
  * when it has the hash that stands here, a miss only when no fingerprint speaks against it (STORE-CHAIN). 88 bytes a
- * record, and about 17 for the filters.
+ * record, and up to 70 for the filters.
  *
  * Derived from the journal alone. The side file (catalog-file.ts) saves reading all of the journal at every start.
  */
@@ -33,6 +33,11 @@ export class Catalog {
   /** Sequence number of the newest entry. */
   get count(): number {
     return this.#count;
+  }
+
+  /** Makes room for so many entries in all. */
+  reserve(count: number): void {
+    for (const filter of Object.values(this.#filters)) filter.reserve(count);
   }
 
   /** @param offset bytes before the line in its segment */
@@ -137,15 +142,12 @@ export class Catalog {
     this.#checksum = checksum;
     this.#count = seq;
     for (const field of ["uuid", "key", "name"] as const) {
-      if (words[start + WORD[field] + 1] !== 0) this.#filters[field].add(seq);
+      if (words[start + WORD[field] + 1] !== 0) this.#filters[field].add(words[start + WORD[field]] ?? 0, seq);
     }
   }
 
   #filter(word: number): PresenceFilter {
-    return new PresenceFilter({
-      low: (seq) => this.#word(seq, word),
-      high: (seq) => this.#word(seq, word + 1),
-    });
+    return new PresenceFilter((seq) => this.#word(seq, word + 1));
   }
 
   #word(seq: number, word: number): number {

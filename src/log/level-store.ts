@@ -11,15 +11,19 @@ const OPTIONS = { compression: false, writeBufferSize: 8 * 1024 * 1024, cacheSiz
 
 /** The index in LevelDB. This file alone imports `level`. */
 export function levelHome(location: string): IndexHome {
+  const state: IndexHome["state"] = async () => {
+    const names = await readdir(location).catch(() => undefined);
+    if (names === undefined || names.length === 0) return "absent";
+    // LevelDB opened without its CURRENT file takes the directory for a new one and deletes the tables in it.
+    return names.includes("CURRENT") ? "present" : "damaged";
+  };
   return {
-    async state() {
-      const names = await readdir(location).catch(() => undefined);
-      if (names === undefined || names.length === 0) return "absent";
-      // LevelDB opened without its CURRENT file takes the directory for a new one and deletes the tables in it.
-      return names.includes("CURRENT") ? "present" : "damaged";
-    },
+    state,
 
-    open: async () => new LevelStore(await openLevel(location, false)),
+    async open() {
+      if ((await state()) !== "present") throw new Error("there is no index to open");
+      return new LevelStore(await openLevel(location, false));
+    },
 
     async create() {
       await mkdir(location, { recursive: true, mode: 0o700 });

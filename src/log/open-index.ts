@@ -11,12 +11,13 @@ export interface OpenedIndex {
 /**
  * Opens the index, or an empty one in its place: a missing one is made, a damaged one set aside. Only for a log whose
  * journal is there, because the journal fills it again. Dying anywhere in it leaves a missing or an empty index.
+ * @param isSuspect whether it is to count as damaged unopened
  * @throws Refusal when another process holds it
  */
-export async function openIndex(home: IndexHome, onEvent: OnLogEvent): Promise<OpenedIndex> {
+export async function openIndex(home: IndexHome, isSuspect: boolean, onEvent: OnLogEvent): Promise<OpenedIndex> {
   const state = await home.state();
   if (state === "absent") return { store: await home.create(), how: "created" };
-  const store = state === "present" ? await openUsable(home) : undefined;
+  const store = state === "present" && !isSuspect ? await openUsable(home) : undefined;
   if (store !== undefined) return { store, how: "kept" };
   onEvent({ control: "STORE-CHAIN", message: "The index is damaged. It was set aside and is made again." });
   await home.setAside();

@@ -28,7 +28,6 @@ interface Stores {
   readonly file: CatalogFile;
   readonly journal: Journal;
   readonly index: FollowedIndex;
-  readonly marker: RunMarker;
   readonly report: OpenReport;
 }
 
@@ -42,14 +41,15 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; report: 
   // Nothing is made implicitly, not even the directory of the lock.
   if ((await disk.names(journalDir)) === undefined) checkHasSegments([], false);
   const lock = await holdDirectory(join(journalDir, "lock"));
+  const marker = new RunMarker(disk, journalDir);
   const closers: Closers = [];
   try {
-    const stores = await openStores(options, closers);
+    const stores = await openStores(options, marker, closers);
     const log = await wireLog(options, stores, async (isFinished) => {
       try {
         await closeAll(closers);
         // Only now is everything on disk and closed. Dying before this makes the next start take more care, no more.
-        if (!isFinished) await stores.marker.clear();
+        if (!isFinished) await marker.clear();
       } finally {
         await lock.close();
       }
@@ -57,6 +57,8 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; report: 
     return { log, report: stores.report };
   } catch (error) {
     await closeAll(closers).catch(() => undefined);
+    // A start that is refused changes nothing, or refusals would count as crashes and set the index aside.
+    await marker.restore().catch(() => undefined);
     await lock.close();
     throw error;
   }
@@ -73,24 +75,19 @@ async function closeAll(closers: Closers): Promise<void> {
   }
 }
 
-async function openStores(options: LogOptions, closers: Closers): Promise<Stores> {
+async function openStores(options: LogOptions, marker: RunMarker, closers: Closers): Promise<Stores> {
   const { journalDir, databaseDir, disk = realDisk, onEvent = () => undefined } = options;
   const home = options.home ?? levelHome(join(databaseDir, "index"));
   checkHasSegments(await listSegments(disk, journalDir), (await home.state()) === "present");
-  const marker = new RunMarker(disk, journalDir);
-  const wasClean = await marker.wasClean();
-
+  const { wasClean, isLooping } = await marker.begin(options.clock.nowMs());
   const catalog = new Catalog();
   const file = await CatalogFile.open(join(journalDir, "catalog"), catalog, onEvent);
   closers.push(() => file.close());
   const known = catalog.count;
-  const { store, how } = await openIndex(home, onEvent);
+  const { store, how } = await openIndex(home, isLooping, onEvent);
   const opened = closers.push(() => store.close());
   const copyOf = (seq: number) => getQuietly(store, indexKey.line(seq));
   const firsts = await recoverJournal({ disk, directory: journalDir, catalog, wasClean, copyOf, onEvent });
-  // The journal is now what this process may rely on. The marker is durable before anything is appended: dying from
-  // here on is an unclean stop.
-  await marker.set();
   file.extend(catalog);
 
   const { segmentBytes = DEFAULT_SEGMENT_BYTES } = options;
@@ -107,7 +104,6 @@ async function openStores(options: LogOptions, closers: Closers): Promise<Stores
     file,
     journal,
     index,
-    marker,
     report: { wasClean, index: how, replayed, reread: catalog.count - known },
   };
 }

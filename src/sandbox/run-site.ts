@@ -40,7 +40,7 @@ export async function startSigner(
 ): Promise<Running> {
   const args = ["--config", paths.applianceToml, ...flags];
   const signer = startProgram("airlock-signer", args, join(paths.logs, "airlock-signer.log"), env);
-  await waitUntil("it answers on its socket", () => hasSigner(join(paths.run, "signer.sock")), signer);
+  await waitUntil("its token is ready", () => hasSigner(join(paths.run, "signer.sock")), signer);
   return signer;
 }
 
@@ -60,8 +60,7 @@ export async function startBridge(paths: SitePaths, port: number): Promise<Runni
 async function hasSigner(socket: string): Promise<boolean> {
   const signer = connectSigner(socket);
   try {
-    await signer.status();
-    return true;
+    return (await signer.status()).state === "ready";
   } finally {
     signer.close();
   }

@@ -26,6 +26,8 @@ export const CHANNEL_FD = 3;
 
 export interface OpenRequest {
   readonly module: string;
+  /** For C_Initialize, where the module needs any. */
+  readonly parameters?: string;
   readonly tokenSerial: string;
 }
 

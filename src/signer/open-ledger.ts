@@ -7,8 +7,9 @@ import { Refusal } from "../refusal.ts";
 import { claimSocket } from "./claim-socket.ts";
 import { Ledger } from "./ledger.ts";
 import { type LedgerFile, ledgerFileOn } from "./ledger-file.ts";
-import { BATCH_BYTES, readExactly, readLedgerTail, verifyLedgerTail } from "./ledger-tail.ts";
+import { BATCH_BYTES, brokenLedger, readExactly, readLedgerTail, verifyLedgerTail } from "./ledger-tail.ts";
 import { LedgerReader } from "./read-ledger.ts";
+import { syncDirectory } from "./sync-directory.ts";
 
 export const LEDGER_FILE = "ledger.ndjson";
 const LOCK_FILE = "lock";
@@ -42,7 +43,7 @@ export async function openLedger(options: OpenLedgerOptions): Promise<OpenLedger
   if (isCreating) await createLedger(directory, path);
   const found = await openExisting(path);
   const lock = await lockLedger(directory).catch((error) => closeAndThrow(error, found));
-  const state = await repair(found).catch((error) => closeAndThrow(error, found, lock));
+  const state = await repair(found, isCreating).catch((error) => closeAndThrow(error, found, lock));
   await found.close();
   const appending = await open(path, constants.O_WRONLY | constants.O_APPEND);
   const reading = await open(path, constants.O_RDONLY);
@@ -67,23 +68,18 @@ async function createLedger(directory: string, path: string): Promise<void> {
   await syncDirectory(dirname(directory));
 }
 
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  await directory.sync();
-  await directory.close();
-}
-
 async function openExisting(path: string): Promise<FileHandle> {
   try {
     return await open(path, constants.O_RDWR);
   } catch (cause) {
-    throw new Refusal(
-      "SIGN-LEDGER",
-      "inconsistent",
-      "The signer's ledger cannot be opened. It is made by the ceremony alone: find it, or call the custodians.",
-      { cause },
-    );
+    throw missingLedger(cause);
   }
+}
+
+function missingLedger(cause?: unknown): Refusal {
+  const sentence =
+    "The signer's ledger is missing or empty. It is made by the ceremony alone: find it, or call the custodians.";
+  return new Refusal("SIGN-LEDGER", "inconsistent", sentence, { cause });
 }
 
 interface Closable {
@@ -112,13 +108,16 @@ async function lockLedger(path: string): Promise<Closable> {
  * Cuts a torn last line and writes the end of the file again in place. The second matters after a failed sync: the
  * page cache may then show lines that the disk lacks, and new lines would chain to them.
  */
-async function repair(file: FileHandle): Promise<LedgerState> {
+async function repair(file: FileHandle, mayBeEmpty: boolean): Promise<LedgerState> {
   const tail = await readLedgerTail(file);
   const state = verifyLedgerTail(tail);
+  // The ceremony leaves lines behind, so an empty ledger afterwards is one that somebody emptied.
+  if (state.number === 0 && !mayBeEmpty) throw missingLedger();
   await file.truncate(tail.end);
   const from = Math.max(0, tail.end - BATCH_BYTES);
   const bytes = await readExactly(file, from, tail.end - from);
-  await file.write(bytes, 0, bytes.length, from);
+  const { bytesWritten } = await file.write(bytes, 0, bytes.length, from);
+  if (bytesWritten !== bytes.length) throw brokenLedger();
   await file.sync();
   return state;
 }

@@ -1,10 +1,10 @@
-import { constants } from "node:fs";
-import { open, readFile, unlink } from "node:fs/promises";
+import { open, readFile, rename, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { Refusal } from "../refusal.ts";
 import type { OpenAnswer } from "./child-frames.ts";
 import type { PinSource } from "./pin-source.ts";
+import { syncDirectory } from "./sync-directory.ts";
 
 /** Beside the ledger. A person who has corrected a PIN that comes as a systemd credential removes it. */
 export const MARKER_FILE = "pin-refused";
@@ -55,33 +55,32 @@ export class PinGuard {
   }
 
   async #checkMarker(pin: string, { isPinCountLow }: OpenAnswer): Promise<void> {
-    const marker = parseMarker(await readFile(this.#path, "utf8").catch(() => ""));
-    if (marker?.pin !== pin) return;
+    const marker = await this.#readMarker();
+    if (marker === undefined || (marker !== "damaged" && marker.pin !== pin)) return;
     // The token counts wrong tries since the last right one: it tells what a crash kept us from hearing.
-    if (marker.result === "refused" || isPinCountLow) throw refusedPin();
+    if (marker === "damaged" || marker.result === "refused" || isPinCountLow) throw refusedPin();
   }
 
+  async #readMarker(): Promise<Marker | "damaged" | undefined> {
+    try {
+      return MarkerSchema.parse(JSON.parse(await readFile(this.#path, "utf8")));
+    } catch (error) {
+      return error instanceof Error && "code" in error && error.code === "ENOENT" ? undefined : "damaged";
+    }
+  }
+
+  /** Durable when it resolves; at every instant the marker is the old one or the new one, whole. */
   async #mark(marker: Marker): Promise<void> {
-    const file = await open(this.#path, "w", 0o600);
+    const part = `${this.#path}.part`;
+    const file = await open(part, "w", 0o600);
     try {
       await file.writeFile(`${JSON.stringify(marker)}\n`);
       await file.sync();
     } finally {
       await file.close();
     }
-    const directory = await open(dirname(this.#path), constants.O_RDONLY | constants.O_DIRECTORY);
-    await directory.sync();
-    await directory.close();
-  }
-}
-
-function parseMarker(text: string): Marker | undefined {
-  if (text === "") return undefined;
-  try {
-    return MarkerSchema.parse(JSON.parse(text));
-  } catch {
-    // Torn by a crash while it was written: before the PIN was presented, or after the same PIN was refused.
-    return undefined;
+    await rename(part, this.#path);
+    await syncDirectory(dirname(this.#path));
   }
 }
 
@@ -91,7 +90,8 @@ function checkTries({ isPinFinalTry, isPinLocked }: OpenAnswer): void {
 }
 
 function refusedPin(cause?: unknown): Refusal {
-  const sentence = "The token refused the PIN, and it is not presented again by itself: a custodian must correct it.";
+  const sentence =
+    "The token refused the PIN; it is not presented again by itself. Correct it, then remove pin-refused beside the ledger.";
   return sealed(sentence, cause);
 }
 

@@ -1,13 +1,16 @@
-import { readFile } from "node:fs/promises";
 import type { BaseLogger } from "pino";
 import type { Clock } from "../clock.ts";
 import type { ApplianceConfig } from "../config/appliance-config.ts";
-import { type CaCertificate, parseCaCertificate } from "../x509/ca-certificate.ts";
-import { parsePem } from "../x509/pem.ts";
-import type { InstalledCertificates } from "./captive-keys.ts";
+import { ConfigError } from "../config/config-error.ts";
+import { Refusal } from "../refusal.ts";
+import { answerRequest } from "./answer-request.ts";
+import { checkCaptive, type InstalledCertificates } from "./captive-keys.ts";
 import { claimSocket } from "./claim-socket.ts";
-import { openLedger } from "./open-ledger.ts";
-import { PinFile } from "./pin-file.ts";
+import { readInstalled } from "./installed-certificates.ts";
+import { freeBytesOf, LedgerSpace } from "./ledger-space.ts";
+import { type OpenLedger, openLedger } from "./open-ledger.ts";
+import { PinGuard } from "./pin-guard.ts";
+import { type PinSource, pinFile } from "./pin-source.ts";
 import { SignerCore } from "./signer-core.ts";
 import { SignerServer } from "./signer-server.ts";
 import { TokenPool } from "./token-pool.ts";
@@ -18,67 +21,92 @@ export interface SignerSurroundings {
   readonly logger: BaseLogger;
   /** What the token children get to see: an allow-list of the PKCS#11 modules' own variables. */
   readonly environment: Readonly<Record<string, string>>;
+  /** systemd's directory of credentials, where it hands over the PIN. */
+  readonly credentialsDirectory?: string;
   /** The ledger failed: the process must end at once, answering nobody (SIGN-LEDGER). */
   readonly onFatal: (error: Error) => void;
 }
 
 export interface RunningSigner {
+  /** Answers what is under way, then ends. */
   close(): Promise<void>;
 }
 
 /**
  * airlock-signer, put together. When it resolves, the socket answers; whether the token is ready, `status` says.
- * @throws Refusal SIGN-LEDGER when the ledger is missing or broken, SERVICE-STATE when another signer runs
+ * @throws ConfigError when the PIN file cannot be used; Refusal SIGN-LEDGER when the ledger is missing or broken,
+ * SERVICE-STATE when another signer runs
  */
 export async function runSigner(config: ApplianceConfig, around: SignerSurroundings): Promise<RunningSigner> {
-  const { signer, site } = config;
-  const { isCeremony, clock, logger, environment, onFatal } = around;
+  const { signer } = config;
+  const { isCeremony, clock, onFatal } = around;
+  const pin = pinFile(signer.pin_file, around.credentialsDirectory);
+  await checkPinSource(signer.pin_file, pin);
   const ledger = await openLedger({ directory: signer.ledger, isCreating: isCeremony, clock, onFailure: onFatal });
-  const core = new SignerCore({
-    isCeremony,
-    tokenSerial: signer.token_serial,
-    factory: site.factory,
-    ledger,
-    readCertificates: () => readCertificates(config),
-  });
-  const pool = new TokenPool({
-    module: signer.module,
-    tokenSerial: signer.token_serial,
-    children: signer.children,
-    timeoutMs: signer.operation_timeout_ms,
-    environment,
-    pin: new PinFile(signer.pin_file, signer.ledger),
-    logger,
-    checkFacts: (facts) => core.checkFacts(facts),
-  });
   try {
-    const socket = await claimSocket(signer.socket, "Another signer answers on this socket: stop it first.", 0o660);
-    const server = new SignerServer(socket, (request) => core.answer(request), logger);
-    await core.start(pool);
-    logger.info({ state: pool.state, isCeremony, ledger: ledger.ledger.state() }, "ready");
-    return {
-      close: async () => {
-        await server.close();
-        pool.stop();
-        await ledger.close();
-      },
-    };
+    return await serve(config, around, ledger, pin);
   } catch (error) {
-    pool.stop();
     await ledger.close();
     throw error;
   }
 }
 
-async function readCertificates({ signer }: ApplianceConfig): Promise<InstalledCertificates> {
-  return { deviceCa: await readInstalled(signer.device_ca), lineCa: await readInstalled(signer.line_ca) };
+async function serve(
+  config: ApplianceConfig,
+  around: SignerSurroundings,
+  open: OpenLedger,
+  pin: PinSource,
+): Promise<RunningSigner> {
+  const { signer, site, store } = config;
+  const { isCeremony, logger, environment } = around;
+  let installed: InstalledCertificates = await readInstalled(signer);
+  const pool = new TokenPool({
+    children: signer.children,
+    settings: { environment, timeoutMs: signer.operation_timeout_ms, logger },
+    access: {
+      open: {
+        module: signer.module,
+        tokenSerial: signer.token_serial,
+        ...(signer.module_parameters === undefined ? {} : { parameters: signer.module_parameters }),
+      },
+      pin: new PinGuard(pin, signer.ledger),
+      checkFacts: (facts) => checkCaptive(facts, installed, isCeremony),
+    },
+    logger,
+  });
+  const core = new SignerCore({
+    isCeremony,
+    tokenSerial: signer.token_serial,
+    factory: site.factory,
+    ledger: open.ledger,
+    reader: open.reader,
+    space: new LedgerSpace(freeBytesOf(signer.ledger), store.reserve_mib * 1024 * 1024),
+    pool,
+    installed: () => installed,
+    reload: async () => {
+      installed = await readInstalled(signer);
+    },
+  });
+  const socket = await claimSocket(signer.socket, "Another signer answers on this socket: stop it first.", 0o660);
+  const server = new SignerServer(socket, (request) => answerRequest(core, request), logger);
+  await pool.start();
+  const { state, keys, ledger } = core.status();
+  logger.info({ state, isCeremony, keys: keys.map(({ label }) => label), ledger }, "the signer answers");
+  return {
+    async close() {
+      await server.close();
+      pool.stop();
+      await open.close();
+    },
+  };
 }
 
-/** Before the ceremony has installed it, the file is missing; any other problem is an error. */
-async function readInstalled(path: string): Promise<CaCertificate | undefined> {
-  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
+/** A person who starts the program hears at once that the file is wrong. */
+async function checkPinSource(path: string, source: PinSource): Promise<void> {
+  try {
+    (await source.read()).fill(0);
+  } catch (error) {
+    if (error instanceof Refusal) throw new ConfigError(path, [error.message]);
     throw error;
-  });
-  return text === undefined ? undefined : parseCaCertificate(parsePem(text, "CERTIFICATE"));
+  }
 }

@@ -1,168 +1,146 @@
 import { hash } from "node:crypto";
-import {
-  KEY_LABELS,
-  type KeyLabel,
-  type SignerAnswer,
-  type SignerKey,
-  type SignerRequest,
-  type SignerStatus,
-} from "../hsm/messages.ts";
+import type { KeyLabel, LedgerState, LogHead, SignerKey, SignerRequest, SignerStatus } from "../hsm/messages.ts";
 import { Refusal } from "../refusal.ts";
-import { type CaptiveKeys, checkCaptive, type InstalledCertificates } from "./captive-keys.ts";
-import type { KeyFacts, TokenFacts } from "./child-frames.ts";
+import type { InstalledCertificates } from "./captive-keys.ts";
 import { admit, admitCeremony, type GateKnowledge } from "./gate.ts";
+import type { Ledger, LedgerCheck } from "./ledger.ts";
 import type { Profile } from "./ledger-line.ts";
-import { mechanismInput, x509Signature } from "./mechanism.ts";
-import type { OpenLedger } from "./open-ledger.ts";
+import type { LedgerSpace } from "./ledger-space.ts";
+import { mechanismInput, noSignature, x509Signature } from "./mechanism.ts";
+import { verifies } from "./prove-keys.ts";
+import type { LedgerReader } from "./read-ledger.ts";
 import type { TokenPool } from "./token-pool.ts";
 
-export interface SignerCoreOptions {
+export interface SignerParts {
   readonly isCeremony: boolean;
   readonly tokenSerial: string;
   readonly factory: string;
-  readonly ledger: OpenLedger;
-  /** Reads the certificates that are installed now. */
-  readonly readCertificates: () => Promise<InstalledCertificates>;
+  readonly ledger: Ledger;
+  readonly reader: LedgerReader;
+  readonly space: LedgerSpace;
+  readonly pool: TokenPool;
+  /** Certificates that are installed, as of the last reload. */
+  readonly installed: () => InstalledCertificates;
+  readonly reload: () => Promise<void>;
 }
 
-type SignRequest = Extract<SignerRequest, { op: "sign" }>;
-type CeremonyRequest = Extract<SignerRequest, { op: "sign-ceremony" }>;
+export interface Signed {
+  /** X.509 form. */
+  readonly signature: Buffer;
+  readonly ledger: number;
+}
 
-/** Gate, token and ledger put together: the order of the three is the promise. */
+interface Work {
+  readonly key: KeyLabel;
+  readonly tbs: Buffer;
+  readonly profile: Profile;
+  readonly head: LogHead;
+  /** Must hold of the very line before this signature's own. */
+  readonly check?: LedgerCheck;
+}
+
+/** Gate, token and ledger put together: the order of the three is the promise. All calls may run concurrently. */
 export class SignerCore {
-  readonly #options: SignerCoreOptions;
-  #pool: TokenPool | undefined;
-  #keys: CaptiveKeys = new Map();
-  #installed: InstalledCertificates = { deviceCa: undefined, lineCa: undefined };
+  readonly #parts: SignerParts;
   /** Ceremony profiles that are being signed right now; the ledger knows those that were. */
   readonly #ceremonies = new Set<Profile>();
 
-  constructor(options: SignerCoreOptions) {
-    this.#options = options;
+  constructor(parts: SignerParts) {
+    this.#parts = parts;
   }
 
-  /** Reads the certificates, then starts the token under KEY-CAPTIVE. */
-  async start(pool: TokenPool): Promise<void> {
-    this.#pool = pool;
-    this.#installed = await this.#options.readCertificates();
-    await pool.start();
+  status(): SignerStatus {
+    const { pool, isCeremony, tokenSerial, ledger } = this.#parts;
+    const keys = [...pool.keys].map(([label, { facts, spkiDer }]) => describeKey(label, facts, spkiDer));
+    const status = { state: pool.state, isCeremony, tokenSerial, keys, ledger: ledger.state() };
+    return pool.barred === undefined ? status : { ...status, reason: pool.barred.message };
   }
 
-  /** KEY-CAPTIVE after every login and every new session. @throws Refusal */
-  checkFacts(facts: TokenFacts): void {
-    this.#keys = new Map();
-    this.#keys = checkCaptive(facts, this.#installed);
-  }
-
-  /** Answers one request; never rejects for what a client may cause. */
-  async answer(request: SignerRequest): Promise<SignerAnswer> {
-    const { id } = request;
-    switch (request.op) {
-      case "status":
-        return { id, ok: true, status: this.#status() };
-      case "sign":
-        return { id, ok: true, ...(await this.#sign(request)) };
-      case "note-head":
-        return { id, ok: true, ledger: await this.#ledger.append({ profile: "head", head: request.head }) };
-      case "read-ledger":
-        return { id, ok: true, lines: await this.#options.ledger.reader.readAfter(request.after) };
-      case "reload":
-        return { id, ok: true, status: await this.#reload() };
-      case "generate-keys":
-        return { id, ok: true, status: await this.#generate() };
-      case "sign-ceremony":
-        return { id, ok: true, ...(await this.#signCeremony(request)) };
-    }
-  }
-
-  get #ledger() {
-    return this.#options.ledger.ledger;
-  }
-
-  get #known(): GateKnowledge {
-    return { keys: this.#keys, installed: this.#installed, factory: this.#options.factory };
-  }
-
-  async #sign({ key, tbs, head }: SignRequest): Promise<{ signature: string; ledger: number }> {
+  /** @throws Refusal by SIGNER-GATE, KEY-CAPTIVE, STORE-SPACE, STORE-HEAD or the token's state */
+  async sign({ key, tbs, head }: Extract<SignerRequest, { op: "sign" }>): Promise<Signed> {
     const bytes = Buffer.from(tbs, "base64");
-    const profile = admit(key, bytes, this.#ledger.state(), this.#known);
-    const signature = await this.#useKey(key, bytes);
-    // Nothing is durable yet, and the signature is nowhere but here: dying now wastes it.
-    const entry = { profile, signed: { key, tbs: hash("sha256", bytes, "hex") }, head };
-    // A bundle's statement about the ledger must still be true of the very line before its own.
-    const check = profile === "bundle-attributes" ? admitAgain(key, bytes, this.#known) : undefined;
-    const ledger = await this.#ledger.append(entry, check);
-    // SIGN-LEDGER: the line is on disk; only now may the signature leave.
-    return { signature: signature.toString("base64"), ledger };
+    const profile = admit(key, bytes, this.#parts.ledger.state(), this.#knowledge());
+    await this.#parts.space.check(profile);
+    if (profile !== "bundle-attributes") return await this.#signAdmitted({ key, tbs: bytes, profile, head });
+    // Others may sign meanwhile: what the bundle states must still be true when its own line is written.
+    const check = (before: LedgerState) => void admit(key, bytes, before, this.#knowledge());
+    return await this.#signAdmitted({ key, tbs: bytes, profile, head, check });
   }
 
-  async #signCeremony({ key, tbs }: CeremonyRequest): Promise<{ signature: string; ledger: number }> {
+  /** @throws Refusal SIGNER-GATE outside ceremony mode and the second time */
+  async signCeremony({ key, tbs }: Extract<SignerRequest, { op: "sign-ceremony" }>): Promise<Signed> {
     this.#checkCeremony();
     const bytes = Buffer.from(tbs, "base64");
-    const profile = admitCeremony(key, bytes, this.#known);
-    if (this.#ceremonies.has(profile) || (await this.#options.ledger.reader.hasProfile(profile))) {
-      throw new Refusal("SIGNER-GATE", "conflict", "The ledger shows that this was signed at the ceremony already.");
-    }
+    const profile = admitCeremony(key, bytes, this.#knowledge());
+    if (this.#ceremonies.has(profile)) throw signedBefore();
     this.#ceremonies.add(profile);
     try {
-      const signature = await this.#useKey(key, bytes);
-      const entry = { profile, signed: { key, tbs: hash("sha256", bytes, "hex") }, head: this.#ledger.state().head };
-      const ledger = await this.#ledger.append(entry);
-      return { signature: signature.toString("base64"), ledger };
+      if (await this.#parts.reader.hasProfile(profile)) throw signedBefore();
+      const { head } = this.#parts.ledger.state();
+      return await this.#signAdmitted({ key, tbs: bytes, profile, head });
     } finally {
       this.#ceremonies.delete(profile);
     }
   }
 
-  async #useKey(label: KeyLabel, bytes: Buffer): Promise<Buffer> {
-    const key = this.#keys.get(label);
-    if (this.#pool === undefined || key === undefined) {
-      // Not ready, or barred: the pool knows why and says so.
-      await this.#pool?.sign(KEY_LABELS.indexOf(label), Buffer.alloc(32)).catch((error: unknown) => {
-        if (error instanceof Refusal) throw error;
-      });
-      throw new Refusal(
-        "KEY-CAPTIVE",
-        "needs-person",
-        `The token has no key ${label} that may sign. Check the ceremony.`,
-      );
-    }
-    return x509Signature(key.kind, await this.#pool.sign(key.index, mechanismInput(key.kind, bytes)));
+  async noteHead(head: LogHead): Promise<number> {
+    return await this.#parts.ledger.append({ profile: "head", head });
   }
 
-  async #generate(): Promise<SignerStatus> {
+  async readLedger(after: number): Promise<string[]> {
+    return await this.#parts.reader.readAfter(after);
+  }
+
+  async reload(): Promise<SignerStatus> {
+    await this.#parts.reload();
+    await this.#parts.pool.recheck();
+    return this.status();
+  }
+
+  /** @throws Refusal SIGNER-GATE outside ceremony mode, or when the token has any of the keys */
+  async generateKeys(): Promise<SignerStatus> {
     this.#checkCeremony();
-    await this.#pool?.generate();
-    return this.#status();
+    await this.#parts.pool.generate();
+    return this.status();
   }
 
-  async #reload(): Promise<SignerStatus> {
-    this.#installed = await this.#options.readCertificates();
-    await this.#pool?.recheck();
-    return this.#status();
+  async #signAdmitted({ key, tbs, profile, head, check }: Work): Promise<Signed> {
+    const sha256Hex = hash("sha256", tbs, "hex");
+    const signature = await this.#useKey(key, tbs, sha256Hex, profile);
+    // Nothing is durable yet, and the signature is nowhere but here: dying now wastes it.
+    const ledger = await this.#parts.ledger.append({ profile, signed: { key, tbs: sha256Hex }, head }, check);
+    // SIGN-LEDGER: the line is on disk; only now may the signature leave.
+    return { signature, ledger };
+  }
+
+  async #useKey(label: KeyLabel, tbs: Buffer, sha256Hex: string, profile: Profile): Promise<Buffer> {
+    const { pool } = this.#parts;
+    const key = pool.keys.get(label);
+    if (key === undefined) throw pool.barred ?? noKey();
+    const answer = await pool.sign(key.index, mechanismInput(key.kind, tbs, sha256Hex));
+    const signature = x509Signature(key, answer);
+    // airlockd verifies every device certificate before it stores it (CERT-PROFILE), and doing it here too would
+    // halve the rate. The rare others are verified at once.
+    if (profile !== "device" && !verifies(key, tbs, signature)) {
+      pool.restartChildren();
+      throw noSignature();
+    }
+    return signature;
+  }
+
+  #knowledge(): GateKnowledge {
+    return { keys: this.#parts.pool.keys, installed: this.#parts.installed(), factory: this.#parts.factory };
   }
 
   #checkCeremony(): void {
-    if (this.#options.isCeremony) return;
+    if (this.#parts.isCeremony) return;
     throw new Refusal("SIGNER-GATE", "forbidden", "The signer is not in ceremony mode. Nothing was signed or made.");
   }
-
-  #status(): SignerStatus {
-    const { isCeremony, tokenSerial } = this.#options;
-    const keys = [...this.#keys.values()].map(({ facts, spkiDer }) => describeKey(facts, spkiDer));
-    return { state: this.#pool?.state ?? "away", isCeremony, tokenSerial, keys, ledger: this.#ledger.state() };
-  }
 }
 
-function admitAgain(key: KeyLabel, bytes: Buffer, known: GateKnowledge) {
-  return (before: Parameters<typeof admit>[2]) => {
-    admit(key, bytes, before, known);
-  };
-}
-
-function describeKey(facts: KeyFacts, spkiDer: Buffer): SignerKey {
+function describeKey(label: KeyLabel, facts: KeyFlags, spkiDer: Buffer): SignerKey {
   return {
-    label: KEY_LABELS.find((label) => label === facts.label) ?? "device-ca",
+    label,
     spki: spkiDer.toString("base64"),
     sensitive: facts.sensitive === true,
     alwaysSensitive: facts.alwaysSensitive === true,
@@ -170,4 +148,16 @@ function describeKey(facts: KeyFacts, spkiDer: Buffer): SignerKey {
     neverExtractable: facts.neverExtractable === true,
     local: facts.local === true,
   };
+}
+
+type KeyFlags = Partial<
+  Record<"sensitive" | "alwaysSensitive" | "extractable" | "neverExtractable" | "local", boolean>
+>;
+
+function signedBefore(): Refusal {
+  return new Refusal("SIGNER-GATE", "conflict", "The ledger shows that this was signed at the ceremony already.");
+}
+
+function noKey(): Refusal {
+  return new Refusal("SERVICE-STATE", "away", "The HSM is not ready yet. Nothing was issued; try again shortly.");
 }

@@ -9,6 +9,8 @@ import { Refusal } from "../refusal.ts";
 const MAX_CONNECTIONS = 8;
 /** Requests of one connection under way. */
 const MAX_UNDER_WAY = 4_096;
+/** Answers that a connection has not read; beyond it, it never will. */
+const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 
 export type AnswerRequest = (request: SignerRequest) => Promise<SignerAnswer>;
 
@@ -17,8 +19,9 @@ export class SignerServer {
   readonly #server: Server;
   readonly #answer: AnswerRequest;
   readonly #logger: BaseLogger;
-  readonly #sockets = new Set<Socket>();
+  readonly #connections = new Map<Socket, BatchWriter>();
   #underWay = 0;
+  #isClosing = false;
   #drained: PromiseWithResolvers<void> | undefined;
 
   /** @param server listening already */
@@ -33,25 +36,34 @@ export class SignerServer {
   /** Takes nothing new, answers what is under way, then closes. */
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
-    for (const socket of this.#sockets) socket.pause();
+    this.#isClosing = true;
     if (this.#underWay > 0) {
       this.#drained = Promise.withResolvers();
       await this.#drained.promise;
     }
-    for (const socket of this.#sockets) socket.end();
+    for (const [socket, writer] of this.#connections) {
+      // The last answers wait for the end of this turn of the loop.
+      writer.flush();
+      socket.end();
+    }
     // What the peer has not read yet is still on its way; a peer that never closes its side is cut.
     const cut = setTimeout(() => {
-      for (const socket of this.#sockets) socket.destroy();
+      for (const socket of this.#connections.keys()) socket.destroy();
     }, 1_000);
     await closed;
     clearTimeout(cut);
   }
 
   #serve(socket: Socket): void {
-    this.#sockets.add(socket);
     const reader = new FrameReader();
     const writer = new BatchWriter(socket);
+    this.#connections.set(socket, writer);
     socket.on("data", (chunk) => {
+      if (this.#isClosing) return;
+      if (socket.writableLength > MAX_UNREAD_BYTES) {
+        socket.destroy();
+        return;
+      }
       try {
         for (const text of reader.push(chunk)) this.#take(text, writer);
       } catch {
@@ -62,7 +74,7 @@ export class SignerServer {
       }
     });
     socket.on("error", () => socket.destroy());
-    socket.once("close", () => this.#sockets.delete(socket));
+    socket.once("close", () => this.#connections.delete(socket));
   }
 
   /** @throws Error for a message that is no request */

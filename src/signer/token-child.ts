@@ -23,8 +23,8 @@ const GATHER_MS = 1;
 function handle(frame: ChildFrame): Uint8Array {
   switch (frame.kind) {
     case REQUEST.open: {
-      const { module, tokenSerial }: OpenRequest = JSON.parse(frame.body.toString("utf8"));
-      return encodeJson(token.open(module, tokenSerial));
+      const request: OpenRequest = JSON.parse(frame.body.toString("utf8"));
+      return encodeJson(token.open(request));
     }
     case REQUEST.login: {
       const pin = frame.body.toString("utf8");

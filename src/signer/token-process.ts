@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
+import type { BaseLogger } from "pino";
 import { BatchWriter } from "../hsm/batch-writer.ts";
-import { ANSWER, CHANNEL_FD, ChildFrameReader, encodeChildFrame, type REQUEST } from "./child-frames.ts";
+import { ANSWER, CHANNEL_FD, type ChildFrame, ChildFrameReader, encodeChildFrame, REQUEST } from "./child-frames.ts";
+import { logChildStderr } from "./child-stderr.ts";
 
 /** The token answered with a failure; `ckr` is 0 when the addon itself failed. */
 export class TokenFailure extends Error {
@@ -20,18 +22,25 @@ export class TokenGone extends Error {
   override name = "TokenGone";
 }
 
-export interface TokenProcessOptions {
-  /** An operation that takes longer ends the child, in milliseconds. */
+export interface ChildSettings {
+  /** A signature that takes longer ends the child, in milliseconds. */
   readonly timeoutMs: number;
   /** All that the child gets to see; a module reads its configuration's place from here. */
   readonly environment: Readonly<Record<string, string>>;
-  readonly onGone: () => void;
+  /** Hears of a child that hangs, and what it writes to stderr. */
+  readonly logger: BaseLogger;
 }
+
+/** How a child ended, for the log. */
+export type ChildEnd = string;
 
 interface Pending {
   readonly resolve: (body: Buffer) => void;
   readonly reject: (error: Error) => void;
 }
+
+/** Starting a process, loading a module, logging in and making keys may each take so many times a signature's limit. */
+const SETUP_FACTOR = 6;
 
 const PROGRAM = fileURLToPath(
   new URL(`./token-child.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url),
@@ -39,29 +48,43 @@ const PROGRAM = fileURLToPath(
 
 /** One token child: requests go over an inherited socket pair and are answered in order. */
 export class TokenProcess {
-  readonly #options: TokenProcessOptions;
+  readonly #settings: ChildSettings;
+  readonly #ended = Promise.withResolvers<ChildEnd>();
   readonly #child: ChildProcess;
+  readonly #channel: Socket;
   readonly #writer: BatchWriter;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #isGone = false;
+  /** Of the youngest request. */
+  #timeoutMs = 0;
   /** When the oldest pending request began to be the token's business. */
   #headSince = 0;
   #watchdog: NodeJS.Timeout | undefined;
+  /** The PIN while it may turn up in what the module prints. */
+  #secret: Buffer | undefined;
 
-  constructor(options: TokenProcessOptions) {
-    this.#options = options;
-    const stdio = ["ignore", "ignore", "inherit", "pipe"] as const;
-    this.#child = spawn(process.execPath, [PROGRAM], { env: { ...options.environment }, stdio: [...stdio] });
-    const channel = this.#child.stdio[CHANNEL_FD] as Socket;
+  /** @throws Error when no process can be made */
+  constructor(settings: ChildSettings) {
+    this.#settings = settings;
+    const stdio = ["ignore", "ignore", "pipe", "pipe"] as const;
+    this.#child = spawn(process.execPath, [PROGRAM], { env: { ...settings.environment }, stdio: [...stdio] });
+    this.#child.once("error", (error) => this.#end(error.message));
+    this.#child.once("exit", (code, signal) => this.#end(signal ?? `exit code ${code}`));
+    const channel = this.#child.stdio?.[CHANNEL_FD] as Socket | undefined;
+    // Out of file descriptors: Node then leaves out the pipes.
+    if (channel === undefined || this.#child.stderr === null) throw new Error("no process for the token");
+    logChildStderr(this.#child.stderr, settings.logger, () => this.#secret);
     const reader = new ChildFrameReader();
-    channel.on("data", (chunk: Buffer) => {
-      for (const frame of reader.push(chunk)) this.#settle(frame.id, frame.kind, Buffer.from(frame.body));
-    });
+    channel.on("data", (chunk) => this.#take(reader, chunk));
     channel.on("error", () => this.kill());
-    this.#child.once("error", () => this.#end());
-    this.#child.once("exit", () => this.#end());
+    this.#channel = channel;
     this.#writer = new BatchWriter(channel);
+  }
+
+  /** Resolves, with how, once the child has ended or was given up. */
+  get ended(): Promise<ChildEnd> {
+    return this.#ended.promise;
   }
 
   get pid(): number | undefined {
@@ -75,8 +98,10 @@ export class TokenProcess {
 
   /** @throws TokenFailure, TokenGone */
   request(kind: (typeof REQUEST)[keyof typeof REQUEST], ...parts: readonly Uint8Array[]): Promise<Buffer> {
-    if (this.#isGone) return Promise.reject(new TokenGone("the token's process has ended"));
-    const id = this.#nextId++;
+    if (this.#isGone) return Promise.reject(gone());
+    const id = this.#nextId;
+    this.#nextId = (id + 1) % 2 ** 32;
+    this.#timeoutMs = this.#settings.timeoutMs * (kind === REQUEST.sign ? 1 : SETUP_FACTOR);
     if (this.#pending.size === 0) this.#headSince = performance.now();
     this.#watch();
     return new Promise((resolve, reject) => {
@@ -85,17 +110,41 @@ export class TokenProcess {
     });
   }
 
-  /** SIGKILL: a module that hangs in C cannot be asked to stop. */
-  kill(): void {
-    this.#child.kill("SIGKILL");
+  /** Presents the PIN; answers TokenFacts. @throws TokenFailure, TokenGone */
+  login(pin: Buffer): Promise<Buffer> {
+    this.#secret = Buffer.from(pin);
+    return this.request(REQUEST.login, pin);
   }
 
-  #settle(id: number, kind: number, body: Buffer): void {
+  /**
+   * SIGKILL: a module that hangs in C cannot be asked to stop. Whoever waits hears of it at once: a process that
+   * hangs inside a driver may outlive even this signal.
+   */
+  kill(): void {
+    this.#child.kill("SIGKILL");
+    this.#end("killed");
+  }
+
+  #take(reader: ChildFrameReader, chunk: Buffer): void {
+    try {
+      for (const frame of reader.push(chunk)) this.#settle(frame);
+    } catch {
+      // A module that overwrites its process's memory may make it say anything.
+      this.#settings.logger.error("the token's process sent what is no answer; it is ended");
+      this.kill();
+    }
+  }
+
+  /** @throws Error for anything but the answer to a request that waits */
+  #settle({ id, kind, body }: ChildFrame): void {
     const pending = this.#pending.get(id);
+    if (pending === undefined) throw new Error("an answer that nobody waits for");
+    const failure =
+      kind === ANSWER.done ? undefined : new TokenFailure(body.readUInt32BE(0), body.toString("latin1", 4));
     this.#pending.delete(id);
     this.#headSince = performance.now();
-    if (kind === ANSWER.done) pending?.resolve(body);
-    else pending?.reject(new TokenFailure(body.readUInt32BE(0), body.toString("latin1", 4)));
+    if (failure === undefined) pending.resolve(body);
+    else pending.reject(failure);
   }
 
   /** One timer, armed again only when it fires: the fast path must not pay for a timer per signature. */
@@ -103,17 +152,25 @@ export class TokenProcess {
     this.#watchdog ??= setTimeout(() => {
       this.#watchdog = undefined;
       if (this.#pending.size === 0) return;
-      if (performance.now() - this.#headSince >= this.#options.timeoutMs) this.kill();
-      else this.#watch();
-    }, this.#options.timeoutMs / 4);
+      if (performance.now() - this.#headSince < this.#timeoutMs) return this.#watch();
+      this.#settings.logger.error({ timeoutMs: this.#timeoutMs }, "the token does not answer; its process is ended");
+      this.kill();
+    }, this.#settings.timeoutMs / 4);
   }
 
-  #end(): void {
+  #end(how: ChildEnd): void {
     if (this.#isGone) return;
     this.#isGone = true;
     clearTimeout(this.#watchdog);
-    for (const { reject } of this.#pending.values()) reject(new TokenGone("the token's process has ended"));
+    this.#channel?.destroy();
+    this.#secret?.fill(0);
+    this.#secret = undefined;
+    for (const { reject } of this.#pending.values()) reject(gone());
     this.#pending.clear();
-    this.#options.onGone();
+    this.#ended.resolve(how);
   }
+}
+
+function gone(): TokenGone {
+  return new TokenGone("the token's process has ended");
 }

@@ -1,9 +1,9 @@
 import { X509Certificate } from "node:crypto";
 import { KeyGenMechanism, Module, ObjectClass, type Session, SessionFlag, type Slot, TokenFlag } from "graphene-pk11";
-import { KEY_LABELS } from "../hsm/messages.ts";
+import { KEY_LABELS } from "../hsm/key-labels.ts";
 import { DER_NULL, encodeBitString, encodeOid, encodeSequence, encodeUnsignedInteger } from "../x509/der.ts";
 import { OID } from "../x509/oids.ts";
-import type { KeyFacts, OpenAnswer, TokenFacts } from "./child-frames.ts";
+import type { KeyFacts, OpenAnswer, OpenRequest, TokenFacts } from "./child-frames.ts";
 
 /** CKF_OS_LOCKING_OK: without it SoftHSM switches its own locks off, and then spins, aborts or crashes. */
 const OS_LOCKING_OK = 2;
@@ -48,10 +48,14 @@ export class Token {
   readonly #signature = Buffer.alloc(1_024);
 
   /** Loads the module and finds the token by its serial number; slots move, serials do not. */
-  open(modulePath: string, tokenSerial: string): OpenAnswer {
-    const module = Module.load(modulePath);
+  open({ module: path, parameters, tokenSerial }: OpenRequest): OpenAnswer {
+    const module = Module.load(path);
     // Not module.initialize(): that takes CKR_CRYPTOKI_ALREADY_INITIALIZED for success, whoever's flags are in force.
-    module.lib.C_Initialize({ flags: OS_LOCKING_OK });
+    // The addon cuts off the last character of the parameters.
+    module.lib.C_Initialize({
+      flags: OS_LOCKING_OK,
+      ...(parameters === undefined ? {} : { libraryParameters: `${parameters} ` }),
+    });
     this.#slot = findSlot(module, tokenSerial);
     const { flags } = this.#slot.getToken();
     return {
@@ -128,21 +132,18 @@ export class Token {
 
 function findSlot(module: Module, tokenSerial: string): Slot {
   const slots = module.getSlots(true);
-  const found: Slot[] = [];
-  for (let i = 0; i < slots.length; i++) {
-    const slot = slots.items(i);
-    if (serialOf(slot) === tokenSerial) found.push(slot);
-  }
-  const [slot, ...others] = found;
+  const found = Array.from({ length: slots.length }, (_, i) => slotOf(slots, i, tokenSerial));
+  const [slot, ...others] = found.filter((one) => one !== undefined);
   if (slot === undefined) throw new Error("CKR_TOKEN_NOT_PRESENT:224");
   if (others.length > 0) throw new Error("CKR_TOKEN_NOT_RECOGNIZED:225");
   return slot;
 }
 
-/** Another token in the machine may be broken; it is not ours to fail for. */
-function serialOf(slot: Slot): string | undefined {
+/** The slot, when it holds the token. Another token in the machine may be broken; it is not ours to fail for. */
+function slotOf(slots: ReturnType<Module["getSlots"]>, index: number, tokenSerial: string): Slot | undefined {
   try {
-    return slot.getToken().serialNumber.trim();
+    const slot = slots.items(index);
+    return slot.getToken().serialNumber.trim() === tokenSerial ? slot : undefined;
   } catch {
     return undefined;
   }

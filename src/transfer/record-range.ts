@@ -18,6 +18,13 @@ export interface RangeTotals {
   readonly sha256: string;
 }
 
+export interface RangeLimits {
+  readonly records: number;
+  readonly bytes: number;
+}
+
+const LIMITS: RangeLimits = { records: MAX_BUNDLE_RECORDS, bytes: MAX_RECORDS_BYTES };
+
 /** Adds up the records of the next bundle, in as many steps as wanted. */
 export interface RecordRange {
   /** Takes in records up to `last`, or to the limit of a bundle. */
@@ -30,18 +37,18 @@ export function isRegistrationLine(line: string): boolean {
   return line.startsWith('{"v":1,"kind":"registration",');
 }
 
-export function openRange(log: Log, first: number): RecordRange {
+export function openRange(log: Log, first: number, limits: RangeLimits = LIMITS): RecordRange {
   const before = log.hashAt(first - 1) ?? ZERO_HASH;
   const hash = createHash("sha256");
   let totals = { first, last: first - 1, count: 0, registrations: 0, bytes: 0, before, after: before };
   let isFull = false;
   return {
     extend: async (last) => {
-      const until = Math.min(last, first + MAX_BUNDLE_RECORDS - 1);
+      const until = Math.min(last, first + limits.records - 1);
       if (isFull || until <= totals.last) return;
       for await (const record of log.read(totals.last + 1, until)) {
         const bytes = totals.bytes + Buffer.byteLength(record.line);
-        isFull = bytes > MAX_RECORDS_BYTES;
+        isFull = bytes > limits.bytes;
         if (isFull) return;
         hash.update(record.line);
         const registrations = totals.registrations + (isRegistrationLine(record.line) ? 1 : 0);

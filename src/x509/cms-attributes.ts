@@ -89,8 +89,7 @@ function hash32(tlv: Tlv): Buffer {
 }
 
 function readSafeInteger(tlv: Tlv): number {
-  const bytes = readUnsignedInteger(tlv);
-  const value = bytes.length <= 7 ? Number.parseInt(bytes.toString("hex"), 16) : Number.NaN;
+  const value = Number.parseInt(readUnsignedInteger(tlv).toString("hex"), 16);
   if (!Number.isSafeInteger(value)) throw new DerError("number too large");
   return value;
 }

@@ -49,7 +49,7 @@ describe("airlock-bridge", () => {
 
   const wrong: [title: string, args: string[], sentence: RegExp][] = [
     ["an unknown option", ["--port", "1"], /--port/],
-    ["a word", ["start"], /--config FILE/],
+    ["a word", ["start"], /--help/],
   ];
   for (const [title, args, sentence] of wrong) {
     it(`ends with 2 for ${title}`, async () => {

@@ -12,11 +12,13 @@ import { ANSWER, RegistrarDouble } from "./registrar-double.ts";
 const UUID = "5b1d3a52-7f0c-4a6e-9a4c-0c2c3a3b9f10";
 const vectors = new URL("../vectors/device-register/", import.meta.url);
 const recorded = (name: string) => readFileSync(new URL(`${name}.request.json`, vectors), "utf8");
+const NO_PEM = "The text is not exactly one PEM block of the expected type: send the file as the tool wrote it.";
 const plain: Record<string, unknown> = JSON.parse(recorded("plain"));
 const body = (changed: object = {}) => JSON.stringify({ ...plain, ...changed });
 const withOverrides = (overrides: unknown) => body({ overrides });
 
-const away = () => new Refusal("SERVICE-STATE", "away", "14 UNAVAILABLE: connect ECONNREFUSED 10.0.0.1:8443");
+const lost = new Error("14 UNAVAILABLE: connect ECONNREFUSED 10.0.0.1:8443");
+const away = () => new Refusal("SERVICE-STATE", "away", "The appliance does not answer now.", { cause: lost });
 
 describe("bridge", () => {
   let bridge: RunningBridge;
@@ -234,7 +236,7 @@ describe("bridge", () => {
       registrar.next(away(), away(), away(), away());
       const answer = await post(body());
       assert.deepEqual([answer.status, answer.headers.get("retry-after")], [503, "5"]);
-      assert.doesNotMatch(answer.body.message ?? "", /10\.0\.0\.1|UNAVAILABLE/);
+      assert.equal(answer.body.message, "The appliance does not answer now.");
       assert.equal(registrar.requests.length, 3);
       assert.match(String(log[0]?.cause), /ECONNREFUSED/);
     });
@@ -405,6 +407,38 @@ describe("bridge", () => {
       assert.equal((await post(body())).status, 201);
     });
 
+    it("drops connections of one address above that address's limit, and takes others", async () => {
+      bridge = await restart({ maxConnectionsPerAddress: 1 });
+      const held = connect(bridge.port, "127.0.0.1");
+      await once(held, "connect");
+      held.write("GET /healthz HTTP/1.1\r\nhost: s\r\n\r\n");
+      await once(held, "data");
+      const probe = "GET /healthz HTTP/1.1\r\nhost: s\r\nconnection: close\r\n\r\n";
+      assert.deepEqual(await sendRaw(bridge.port, probe), []);
+      const other = connect({ port: bridge.port, host: "127.0.0.1", localAddress: "127.0.0.2" });
+      other.write(probe);
+      assert.equal((await readAnswers(other))[0]?.status, 200);
+      held.destroy();
+      await once(held, "close");
+      let answers = await sendRaw(bridge.port, probe);
+      while (answers.length === 0) answers = await sendRaw(bridge.port, probe);
+      assert.equal(answers[0]?.status, 200);
+    });
+
+    it("cuts a connection that never sends a byte", async () => {
+      bridge = await restart({ headersTimeoutMs: 100 });
+      const silent = connect(bridge.port, "127.0.0.1");
+      const [answer] = await readAnswers(silent);
+      assert.equal(answer?.status, 408);
+    });
+
+    it("cuts a connection on which nothing moves although a registration is under way", async () => {
+      bridge = await restart({ silenceTimeoutMs: 100 });
+      registrar.next(new Promise(() => undefined));
+      assert.deepEqual(await sendRaw(bridge.port, postRequest(body())), []);
+      assert.equal(registrar.requests.length, 1);
+    });
+
     it("drops connections above its limit and keeps those that it has", async () => {
       bridge = await restart({ maxConnections: 1 });
       const held = connect(bridge.port, "127.0.0.1");
@@ -419,17 +453,26 @@ describe("bridge", () => {
   });
 
   describe("logs and stops", () => {
-    it("SECRET-SILENT writes one line for each registration, without CSR and certificate", async () => {
+    it("SECRET-SILENT writes one line for each request, without CSR and certificate", async () => {
       await post(body());
       registrar.next({ ...ANSWER, alreadyIssued: true });
       await post(body());
       await post(body({ uuid: "not\na uuid" }));
+      await post(body({ csr: "MIIB" }));
+      await fetch(url(), { method: "HEAD" });
+      await fetch(url("/nothing"));
+      await fetch(url("/healthz"));
+      await sendRaw(bridge.port, "no HTTP\r\n\r\n");
       const seen = log.map(({ durationMs, ...line }) => [typeof durationMs, line]);
       const peer = "127.0.0.1";
       assert.deepEqual(seen, [
         ["number", { outcome: "registered", uuid: UUID, sequence: "42", status: 201, peer }],
         ["number", { outcome: "repeated", uuid: UUID, sequence: "42", status: 201, peer }],
         ["number", { outcome: "registered", uuid: "", sequence: "42", status: 201, peer }],
+        ["number", { outcome: "refused", uuid: UUID, control: "CSR-KEY", cause: NO_PEM, status: 400, peer }],
+        ["number", { outcome: "probe", uuid: "", status: 200, peer }],
+        ["number", { outcome: "refused", uuid: "", control: "REQUEST-FIELD", status: 404, peer }],
+        ["undefined", { outcome: "refused", uuid: "", control: "REQUEST-FIELD", status: 400, peer }],
       ]);
       assert.doesNotMatch(JSON.stringify(log), /BEGIN|MII/);
     });

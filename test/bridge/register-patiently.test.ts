@@ -29,9 +29,10 @@ describe("patience with an absent appliance", () => {
     assert.equal(registrar.requests.length, 1);
   });
 
-  it("is three tries within two seconds by default", () => {
+  it("tries for longer by default than gRPC may pause before it connects again, and no longer than three seconds", () => {
     const pausesMs = DEFAULT_PATIENCE.pausesMs.reduce((sum, pauseMs) => sum + pauseMs, 0);
-    assert.equal(DEFAULT_PATIENCE.pausesMs.length, 2);
-    assert.ok(pausesMs < DEFAULT_PATIENCE.withinMs && DEFAULT_PATIENCE.withinMs <= 2_000);
+    // Two seconds and the fifth that gRPC may add by chance.
+    assert.ok(pausesMs > 2_400, String(pausesMs));
+    assert.ok(pausesMs < DEFAULT_PATIENCE.withinMs && DEFAULT_PATIENCE.withinMs <= 3_000);
   });
 });

@@ -122,7 +122,7 @@ describe("Foundries API client", () => {
   for (const [name, call] of CALLS) {
     it(`ends ${name} as unauthorised with a token that the API does not know`, async () => {
       const wrong = connect({ token: "another" });
-      assert.deepEqual(await call(wrong), { outcome: "unauthorised" });
+      assert.deepEqual(await call(wrong), { outcome: "unauthorised", status: 401 });
       wrong.close();
     });
 
@@ -142,7 +142,7 @@ describe("Foundries API client", () => {
 
   it("ends as unauthorised for another Factory", async () => {
     const wrong = connect({ factory: "other" });
-    assert.deepEqual(await wrong.listScopes(), { outcome: "unauthorised" });
+    assert.deepEqual(await wrong.listScopes(), { outcome: "unauthorised", status: 403 });
     wrong.close();
   });
 

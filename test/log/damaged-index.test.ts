@@ -3,9 +3,10 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { encodeApplied, indexKey } from "../../src/log/index-store.ts";
+import { encodeApplied, type IndexHome, indexKey } from "../../src/log/index-store.ts";
 import { levelHome } from "../../src/log/level-store.ts";
 import type { StoredRecord } from "../../src/log/record.ts";
+import type { Flip } from "../support/check-flipped-index.ts";
 import { drafts, keyOf, registration, sha256, uuidOf } from "../support/log-drafts.ts";
 import { checkLog, readAll } from "../support/log-invariants.ts";
 import { LogSite } from "../support/log-site.ts";
@@ -29,12 +30,32 @@ async function makeSite(): Promise<{ site: LogSite; stored: StoredRecord[] }> {
   return { site, stored };
 }
 
-/** Runs the checker; "aborted" when LevelDB took the process down. */
-async function check(root: string): Promise<string> {
-  await rm(join(root, "result"), { force: true });
-  const child = spawn(process.execPath, [CHECKER, root], { stdio: "ignore" });
-  await once(child, "exit");
-  return readFile(join(root, "result"), "utf8").catch(() => "aborted");
+/** Runs the checker over all flips, as often as LevelDB takes it down; one result for each flip. */
+async function checkAll(root: string, flips: readonly Flip[]): Promise<string[]> {
+  const results: string[] = [];
+  while (results.length < flips.length) {
+    await writeFile(join(root, "flips.json"), JSON.stringify(flips.slice(results.length)));
+    await writeFile(join(root, "results"), "");
+    const child = spawn(process.execPath, [CHECKER, root], { stdio: "ignore" });
+    await once(child, "exit");
+    results.push(...(await readFile(join(root, "results"), "utf8")).split("\n").slice(0, -1));
+    if (results.length < flips.length) results.push("aborted");
+  }
+  return results;
+}
+
+/** The same index, claiming to be ahead of any journal. */
+function refusing(home: MemoryHome): IndexHome {
+  const ahead = encodeApplied({ seq: 999, hash: sha256("ahead") });
+  return {
+    state: () => home.state(),
+    create: () => home.create(),
+    setAside: () => home.setAside(),
+    async open() {
+      const store = await home.open();
+      return { ...store, get: (key) => (key === indexKey.applied ? ahead : store.get(key)) };
+    },
+  };
 }
 
 describe("log: damaged index", function () {
@@ -52,25 +73,23 @@ describe("log: damaged index", function () {
     const directory = join(site.databaseDir, "index");
     const names = (await readdir(directory)).filter((name) => /^(CURRENT|MANIFEST|.*\.(log|ldb))/.test(name));
     assert.ok(names.some((name) => name.endsWith(".ldb")) && names.some((name) => name.endsWith(".log")));
-    const counts: Record<string, number> = {};
-    let n = 0;
+    const flips: Flip[] = [{ name: "", byte: 0, bit: 0 }];
     for (const name of names) {
       const { length } = await readFile(join(directory, name));
-      const flips = name.endsWith(".ldb") || name.endsWith(".log") ? 8 : 2;
-      for (let flip = 0; flip < flips; flip++, n++) {
-        const copy = await site.copy();
-        const path = join(copy.databaseDir, "index", name);
-        const bytes = await readFile(path);
-        const at = Number.parseInt(sha256(`${name} ${flip}`).slice(0, 8), 16) % length;
-        bytes[at] = (bytes[at] ?? 0) ^ (1 << (n % 8));
-        await writeFile(path, bytes);
-        const result = await check(copy.root);
-        assert.match(result, /^(same|repaired|refused|aborted)$/);
-        counts[result] = (counts[result] ?? 0) + 1;
-        await copy.remove();
+      for (let n = 0; n < (/\.(ldb|log)$/.test(name) ? 20 : 4); n++) {
+        const byte = Number.parseInt(sha256(`${name.slice(-4)} ${n}`).slice(0, 8), 16) % length;
+        flips.push({ name, byte, bit: n % 8 });
       }
     }
-    console.log(`      ${n} flips: ${JSON.stringify(counts)}`);
+    const [untouched, ...results] = await checkAll(site.root, flips);
+    assert.equal(untouched, "same");
+    const counts: Record<string, number> = {};
+    for (const [n, result] of results.entries()) {
+      assert.match(result, /^(same|repaired|refused|aborted)$/, JSON.stringify(flips[n + 1]));
+      counts[result] = (counts[result] ?? 0) + 1;
+    }
+    assert.ok((counts.repaired ?? 0) > results.length / 4);
+    console.log(`      ${results.length} flips: ${JSON.stringify(counts)}`);
   });
 
   it("STORE-CHAIN makes the index again when it is missing, and finds the same in it", async () => {
@@ -119,6 +138,30 @@ describe("log: damaged index", function () {
     assert.deepEqual(report, { wasClean: true, index: "kept", replayed: 2, reread: 0 });
     await checkLog(again, all);
     await copy.remove();
+  });
+
+  it("STORE-CHAIN sets the index aside when process after process dies soon after its start", async () => {
+    const home = new MemoryHome();
+    let dead = await LogSite.withLog({ home });
+    const opened: string[] = [];
+    for (let start = 0; start < 6; start++) {
+      const { log, report } = await dead.openReported({ home });
+      opened.push(report.index);
+      const stored = await checkLog(log);
+      assert.equal(stored.length, 2);
+      // The files as they are while the process runs are what it leaves when it dies.
+      const next = await dead.copy();
+      next.nowMs = dead.nowMs + 60_000;
+      home.forget();
+      await dead.remove();
+      dead = next;
+    }
+    assert.deepEqual(opened, ["kept", "kept", "kept", "rebuilt", "kept", "kept"]);
+    dead.nowMs += 3_600_000;
+    for (let start = 0; start < 4; start++)
+      await assert.rejects(dead.open({ home: refusing(home) }), { code: "inconsistent" });
+    assert.equal((await dead.openReported({ home })).report.index, "kept", "refused starts do not count");
+    await dead.remove();
   });
 
   it("STORE-HEAD refuses an index that is ahead of the journal, or of another history", async () => {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { rename } from "node:fs/promises";
 import { join } from "node:path";
-import { registration } from "../support/log-drafts.ts";
+import { segmentName } from "../../src/log/segment-name.ts";
+import { genesis, registration } from "../support/log-drafts.ts";
 import { checkLog } from "../support/log-invariants.ts";
 import { LogSite } from "../support/log-site.ts";
 
@@ -45,10 +47,21 @@ describe("log: one process at a time", () => {
     await site.remove();
   });
 
+  it("STORE-CHAIN still knows of an unclean stop after a start that was refused", async () => {
+    const site = await LogSite.withLog();
+    await kill(await hold(site));
+    const segment = join(site.journalDir, segmentName(1));
+    await rename(segment, `${segment}.away`);
+    await assert.rejects(site.open(), { control: "STORE-HEAD", code: "inconsistent" });
+    await rename(`${segment}.away`, segment);
+    assert.equal((await site.openReported()).report.wasClean, false);
+    await site.remove();
+  });
+
   it("STORE-HEAD lets go when opening is refused", async () => {
     const site = await LogSite.make();
     await assert.rejects(site.open(), { control: "STORE-HEAD", code: "needs-person" });
-    await site.create([{ kind: "genesis", body: (await import("../support/log-drafts.ts")).genesis().body }]);
+    await site.create([genesis()]);
     await (await site.open()).close();
     await site.remove();
   });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
 import type { LogOptions } from "../../src/log/log-options.ts";
 import { logContract } from "../contract/log-contract.ts";
 import { drafts, enrolment, genesis, receipt, registration, seal } from "../support/log-drafts.ts";
@@ -105,7 +106,6 @@ describe("log: making one", () => {
     const site = await LogSite.make();
     await assert.rejects(site.open(), { control: "STORE-HEAD", code: "needs-person" });
     await assert.rejects(site.open(), { control: "STORE-HEAD", code: "needs-person" });
-    const { readdir } = await import("node:fs/promises");
     assert.deepEqual(await readdir(site.root), []);
     await site.remove();
   });

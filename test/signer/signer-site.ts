@@ -110,7 +110,10 @@ async function startProgram(site: SignerSite, flags: string[], running: Set<Chil
   return {
     pid: child.pid ?? 0,
     ended,
-    stop: () => (child.kill("SIGTERM"), ended),
+    stop: async () => {
+      child.kill("SIGTERM");
+      return await ended;
+    },
     kill: async () => {
       child.kill("SIGKILL");
       await ended;
@@ -237,7 +240,10 @@ export async function readLedgerLines(site: SignerSite): Promise<string[]> {
   return text.split("\n").slice(0, -1);
 }
 
-function configText(token: SoftToken, { children = 1, timeoutMs = 5_000, module = token.module }: SiteSettings): string {
+function configText(
+  token: SoftToken,
+  { children = 1, timeoutMs = 5_000, module = token.module }: SiteSettings,
+): string {
   return `
 [site]
 factory = "${FACTORY}"

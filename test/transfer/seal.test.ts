@@ -9,6 +9,8 @@ import { BUNDLE_FILES, VERIFY_COMMAND } from "../../src/transfer/bundle-files.ts
 import { parseBundleSignature, verifyBundleSignature } from "../../src/transfer/bundle-signature.ts";
 import { type Manifest, parseManifest } from "../../src/transfer/manifest.ts";
 import { readBundle, readSeal, totalBundleBytes } from "../../src/transfer/read-bundle.ts";
+import { openRange } from "../../src/transfer/record-range.ts";
+import { createBundleSealer } from "../../src/transfer/seal.ts";
 import { parseSignedAttributes } from "../../src/x509/cms-attributes.ts";
 import { type AirgapSite, makeSite, OPERATOR } from "../support/airgap-site.ts";
 
@@ -139,6 +141,59 @@ describe("transfer/seal", () => {
     assert.deepEqual([first?.bundle.first, first?.bundle.last, first?.hasMore], [1, 10_000, true]);
     const second = await site.sealer.seal(request);
     assert.deepEqual([second?.bundle.first, second?.bundle.last, second?.hasMore], [10_001, 10_502, false]);
+  });
+
+  it("BUNDLE-COUNT ends a bundle before the line that would make it too large, and takes up again there", async () => {
+    for (let i = 0; i < 6; i++) await site.register();
+    const sizes = site.log.lines.map(({ line }) => line.length);
+    const bytes = sizes.slice(0, 4).reduce((sum, size) => sum + size, 0);
+    const range = openRange(site.log, 1, { records: 10_000, bytes: bytes + 1 });
+    await range.extend(3);
+    await range.extend(7);
+    assert.deepEqual([range.totals().last, range.totals().count, range.totals().bytes], [4, 4, bytes]);
+    assert.equal(range.totals().after, site.log.lines[3]?.hash);
+    const rest = openRange(site.log, 5);
+    await rest.extend(7);
+    assert.deepEqual([rest.totals().before, rest.totals().count], [range.totals().after, 3]);
+  });
+
+  it("BUNDLE-SIG records no bundle whose signature does not verify in software", async () => {
+    await site.register();
+    const sign = site.signer.sign.bind(site.signer);
+    site.signer.sign = async (key, tbs, head) => {
+      const signed = await sign(key, tbs, head);
+      return { ...signed, signature: (await sign(key, tbs, head).catch(() => sign("device-ca", tbs, head))).signature };
+    };
+    const head = site.log.summary().head;
+    await assert.rejects(site.seal(), (error) => error instanceof Refusal && error.control === "BUNDLE-SIG");
+    assert.deepEqual(site.log.summary().head, head);
+  });
+
+  it("BUNDLE-LEDGER lets nothing be issued while it signs, and everything again afterwards, failed or not", async () => {
+    await site.register();
+    const events: string[] = [];
+    const { pki, log, signer, clock } = site;
+    const sign = signer.sign.bind(signer);
+    signer.sign = async (...args) => {
+      events.push("sign");
+      return await sign(...args);
+    };
+    const sealer = createBundleSealer({
+      ...pki,
+      log,
+      signer,
+      clock,
+      software: "airlock test",
+      pauseIssuing: async () => {
+        events.push("pause");
+        return () => void events.push("resume");
+      },
+    });
+    signer.state = "sealed";
+    await assert.rejects(sealer.seal({ isHeartbeat: false, by: OPERATOR }));
+    signer.state = "ready";
+    await sealer.seal({ isHeartbeat: false, by: OPERATOR });
+    assert.deepEqual(events, ["pause", "sign", "resume", "pause", "sign", "resume"]);
   });
 
   it("BUNDLE-SUMS reads a sealed bundle back as the same bytes, whatever came after", async () => {

@@ -78,7 +78,11 @@ describe("CA certificates", () => {
   });
 
   it("CERT-PROFILE refuses an end entity as a CA, and says so of usages that cannot sign", async () => {
-    const cases = ["basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\n", "basicConstraints=CA:TRUE\n"];
+    const cases = [
+      "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\n",
+      "basicConstraints=CA:TRUE\n",
+      "keyUsage=critical,keyCertSign\n",
+    ];
     for (const extensions of cases) {
       const ca = parseCaCertificate(await selfSigned(bench, extensions));
       assertRefused(() => checkCanSign(ca), "CERT-PROFILE", "certificate");

@@ -46,6 +46,8 @@ describe("the gate in the ceremony", () => {
       { extensions: [CERT_SIGN_USAGE, LEAF_CA_CONSTRAINTS, SERVER_AUTH_PURPOSE] },
       { extensions: [CERT_SIGN_USAGE, LEAF_CA_CONSTRAINTS], aki: encodeSubjectKeyId(Buffer.alloc(20)) },
       { extensions: [CERT_SIGN_USAGE] },
+      // The line CA's name and identifier over somebody else's key.
+      { extensions: [CERT_SIGN_USAGE, LEAF_CA_CONSTRAINTS], spki: device.spkiDer },
     ];
     for (const recipe of cases) gateRefuses(() => checkLineCaTbs(own(recipe), lineCa.spkiDer));
   });

@@ -3,7 +3,8 @@ import { hash, sign } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseClientCsr, parseDeviceCsr, verifyCsrProof } from "../../src/x509/csr.ts";
-import { encodeSequence } from "../../src/x509/der.ts";
+import { encodeSequence, encodeTlv } from "../../src/x509/der.ts";
+import { parsePublicKey } from "../../src/x509/key-policy.ts";
 import { encodePem, parsePem } from "../../src/x509/pem.ts";
 import {
   cppSubject,
@@ -145,11 +146,21 @@ describe("device CSRs", () => {
     });
   }
 
+  for (const { title, spki } of KEYS) {
+    if (spki === undefined) continue;
+    it(`CSR-KEY refuses ${title}, whatever signed the CSR`, () => {
+      assertRefused(() => parsePublicKey(spki), "CSR-KEY", "csr");
+    });
+  }
+
   it("CSR-SUBJECT refuses a request uuid that is no lower-case UUID, or another, under the field uuid", () => {
     const der = makeCsr(p256Key());
-    for (const uuid of ["", "x", UUID.toUpperCase(), `${UUID} `, UUID.replace("5", "6")]) {
-      assertRefused(() => parseDeviceCsr(der, { ...RULES, uuid }), "CSR-SUBJECT", "uuid");
+    const parse = (uuid: string) => () => parseDeviceCsr(der, { ...RULES, uuid });
+    for (const uuid of ["", "x", UUID.toUpperCase(), `${UUID} `]) {
+      assert.match(assertRefused(parse(uuid), "CSR-SUBJECT", "uuid").message, /lower case/);
     }
+    const refusal = assertRefused(parse(UUID.replace("5", "6")), "CSR-SUBJECT", "uuid");
+    assert.match(refusal.message, /not the CSR's CN/);
   });
 
   it("CSR-KEY refuses a CSR cut short at every byte", () => {
@@ -199,6 +210,19 @@ describe("line clients' CSRs", () => {
     assert.deepEqual(csr.spkiDer, key.spkiDer);
     assert.equal(csr.spkiSha256, hash("sha256", key.spkiDer));
     assert.equal(csr.csrSha256, hash("sha256", der));
+  });
+
+  it("CSR-KEY accepts a client's CSR of 4,096 bytes and refuses one of 4,097", () => {
+    // An RSA signature always has the same size.
+    const rsa = rsaKey();
+    const withFiller = (bytes: number) => {
+      const values = encodeTlv(0x31, encodeTlv(0x04, Buffer.alloc(bytes)));
+      return makeCsr(rsa, { attributes: encodeTlv(0xa0, encodeSequence(Buffer.of(0x06, 0x01, 0x2a), values)) });
+    };
+    const filler = 3_000 + 4_096 - withFiller(3_000).length;
+    assert.equal(withFiller(filler).length, 4_096);
+    assert.deepEqual(parseClientCsr(withFiller(filler)).spkiDer, rsa.spkiDer);
+    assertRefused(() => parseClientCsr(withFiller(filler + 1)), "CSR-KEY", "csr");
   });
 
   it("CSR-PROOF refuses a client's CSR that another key signed", () => {

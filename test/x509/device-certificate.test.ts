@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { hash, randomBytes, X509Certificate } from "node:crypto";
-import { checkIssued, parseCertificate, verifySignedBy } from "../../src/x509/certificate.ts";
+import { assembleCertificate, checkIssued, parseCertificate, verifySignedBy } from "../../src/x509/certificate.ts";
+import { encodeExtension } from "../../src/x509/extensions.ts";
 import { readKeyBits } from "../../src/x509/key-policy.ts";
 import { checkDeviceTbs } from "../../src/x509/profiles.ts";
 import { buildDeviceTbs, prepareDeviceTemplate, randomSerial } from "../../src/x509/template.ts";
 import { issue, makeCa, makeGnuTlsCa, ORIGINS, PLAIN_ORIGIN, RSA_ORIGIN, type TestCa } from "./make-ca.ts";
 import { cppSubject, FACTORY, goSubject, p256Key, p384Key, rsaKey, type TestKey, UUID } from "./make-csr.ts";
+import { makeTbs } from "./make-tbs.ts";
 import { type Bench, openBench } from "./openssl.ts";
 import { assertRefused, refusalOf } from "./refusals.ts";
 
@@ -193,6 +195,17 @@ describe("what was signed", () => {
     assert.equal(source.readUInt8(0), 0xff, "the random source's own buffer is untouched");
     const serials = new Set(Array.from({ length: 500 }, () => randomSerial(randomBytes).toString("hex")));
     assert.equal(serials.size, 500);
+  });
+
+  it("CERT-PROFILE accepts a certificate of 8,192 bytes and refuses one of 8,193", () => {
+    const withFiller = (bytes: number) => {
+      const filler = encodeExtension("1.2.3.4", false, Buffer.alloc(bytes));
+      const large = makeTbs(site.ca, site.ca.spkiDer, { extensions: [filler] });
+      return assembleCertificate(large, site.ca.signingAlgorithmDer, Buffer.alloc(64));
+    };
+    const filler = 7_000 + 8_192 - withFiller(7_000).length;
+    assert.equal(parseCertificate(withFiller(filler)).der.length, 8_192);
+    assertRefused(() => parseCertificate(withFiller(filler + 1)), "CERT-PROFILE", "certificate");
   });
 
   it("CERT-PROFILE refuses bytes that are no certificate, and nothing else escapes", () => {

@@ -39,6 +39,8 @@ export interface MalformedCsr {
   readonly title: string;
   readonly control: ControlId;
   readonly der: Buffer;
+  /** The hostile key alone, where the fault lies in it. */
+  readonly spki?: Buffer;
   /** A part of the sentence that the person at the line must get. */
   readonly says?: RegExp;
 }
@@ -228,7 +230,7 @@ function ecPoint(...parts: Uint8Array[]): Buffer {
 }
 
 function spki(title: string, der: Buffer, says?: RegExp): MalformedCsr {
-  return csr(title, "CSR-KEY", { spki: der }, says);
+  return { ...csr(title, "CSR-KEY", { spki: der }, says), spki: der };
 }
 
 function nodeKey(type: "ed25519" | "x25519"): Buffer {
@@ -288,26 +290,21 @@ export const KEYS: readonly MalformedCsr[] = [
   spki("RSA with e = 1", rsa(modulus, 1), /65537/),
   spki("RSA with e = 2^32 + 1", rsa(modulus, Buffer.of(1, 0, 0, 0, 1)), /65537/),
   spki("RSA with an even modulus", rsa(Buffer.concat([modulus.subarray(0, 255), Buffer.of(2)]), 65_537)),
+  spki("a third part in an RSA key", encodeTlv(0x30, rsa(modulus, 65_537).subarray(4), DER_NULL)),
   spki("RSA with a third integer", rsa(modulus, 65_537, rsaAlgorithm, one)),
   spki("RSA without NULL parameters", rsa(modulus, 65_537, encodeSequence(encodeOid(OID.rsaEncryption)))),
   spki("RSA-PSS", rsa(modulus, 65_537, encodeSequence(encodeOid("1.2.840.113549.1.1.10"))), /unsupported type/),
-  {
-    title: "RSA with a negative modulus",
-    control: "CSR-KEY",
-    der: makeCsr(key, {
-      spki: encodeSequence(
-        rsaAlgorithm,
-        encodeBitString(encodeSequence(encodeTlv(2, modulus), encodeUnsignedInteger(65_537))),
-      ),
-    }),
-  },
+  spki(
+    "RSA with a negative modulus",
+    encodeSequence(rsaAlgorithm, encodeBitString(encodeSequence(encodeTlv(2, modulus), encodeUnsignedInteger(65_537)))),
+  ),
   // Right in themselves, but the signature's algorithm is another key's.
   {
     title: "a P-384 key with ecdsa-with-SHA512",
     control: "CSR-KEY",
     der: makeCsr(p384Key(), { algorithm: encodeSequence(encodeOid(OID.ecdsaWithSha512)), hash: "sha512" }),
   },
-  spki("an RSA key under an ECDSA signature", rsaKey().spkiDer),
+  csr("an RSA key under an ECDSA signature", "CSR-KEY", { spki: rsaKey().spkiDer }),
 ];
 
 function requested(title: string, extension: Buffer, says?: RegExp, control: ControlId = "CSR-SUBJECT"): MalformedCsr {

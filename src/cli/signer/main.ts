@@ -33,6 +33,9 @@ export async function signerMain(args: readonly string[]): Promise<ExitCode> {
     process.stdout.write(HELP);
     return EXIT.done;
   }
+  // Sockets and files are born closed to others; the socket alone is opened to its group.
+  process.umask(0o077);
+  const { CREDENTIALS_DIRECTORY } = process.env;
   const config = parseApplianceConfig(values.config, await readFile(values.config, "utf8"));
   const logger = pino({ name: "airlock-signer", timestamp: pino.stdTimeFunctions.isoTime });
   const signer = await runSigner(config, {
@@ -40,6 +43,7 @@ export async function signerMain(args: readonly string[]): Promise<ExitCode> {
     clock: systemClock,
     logger,
     environment: moduleEnvironment(),
+    ...(CREDENTIALS_DIRECTORY === undefined ? {} : { credentialsDirectory: CREDENTIALS_DIRECTORY }),
     onFatal: (error) => endNow(logger, error),
   });
   await new Promise<void>((resolve) => {

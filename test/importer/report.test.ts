@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { readImported } from "../../src/importer/imported-registrations.ts";
+import { encodeRejects } from "../../src/importer/rejects-csv.ts";
+import { encodeReportPage } from "../../src/importer/report/page.ts";
+import { collectReport, type ReportData } from "../../src/importer/report/report-data.ts";
+import { type AirgapSite, LOG_ID, makeSite, OPERATOR } from "../support/airgap-site.ts";
+import { type ImporterBench, makeBench } from "../support/importer-bench.ts";
+import { makeFactory } from "../support/memory-factory.ts";
+import { makeKey } from "../support/software-pki.ts";
+
+const ABOUT = { appliance: "FRA2-REG-01", factory: "acme", log: LOG_ID, madeAt: "2026-11-23T07:40:00.000Z" };
+
+describe("importer/report", () => {
+  let site: AirgapSite;
+  let bench: ImporterBench;
+
+  beforeEach(async () => {
+    [site, bench] = [await makeSite({ startMs: Date.parse("2026-11-20T23:59:50.000Z") }), await makeBench()];
+  });
+
+  afterEach(() => bench.remove());
+
+  async function collect(): Promise<ReportData> {
+    const { state } = bench.journal;
+    return await collectReport(ABOUT, state, readImported(bench.directory, LOG_ID, state));
+  }
+
+  /** Two days with a quiet one between, two stations, a taken name, a board scrapped after delivery. */
+  async function importSome(): Promise<void> {
+    const factory = makeFactory();
+    const taken = await site.register({ station: "line-2", hardwareId: "<script>alert(1)</script>" });
+    factory.devices.set("other", { uuid: "other", name: taken.name, spkiDer: makeKey().spkiDer });
+    const scrapped = await site.register();
+    site.clock.ms += 2 * 24 * 3600 * 1000;
+    await site.register();
+    await bench.accept(site, await site.seal());
+    await bench.run(factory);
+    await site.log.append({ kind: "void", body: { registration: scrapped.seq, reason: "cracked", by: OPERATOR } });
+    await bench.accept(site, await site.seal());
+  }
+
+  it("BUNDLE-COUNT counts production by day, station, hardware and outcome", async () => {
+    await importSome();
+    const data = await collect();
+    assert.deepEqual(
+      data.byDay.map(({ label, count }) => `${label} ${count}`),
+      ["2026-11-20 2", "2026-11-21 0", "2026-11-22 1"],
+    );
+    assert.deepEqual(
+      data.byStation.map(({ label, count }) => `${label} ${count}`),
+      ["line-1 2", "line-2 1"],
+    );
+    assert.deepEqual(
+      data.outcomes.filter(({ count }) => count > 0).map(({ label, count }) => `${label} ${count}`),
+      ["delivered 2", "rejected 1"],
+    );
+    assert.deepEqual(
+      data.conflicts.map(({ code }) => code),
+      ["E_NAME_TAKEN", "SCRAPPED"],
+    );
+    assert.equal(data.bundles.length, 2);
+  });
+
+  it("SECRET-SILENT writes a page that runs nothing, fetches nothing, and escapes what boards claim", async () => {
+    await importSome();
+    const page = encodeReportPage(await collect());
+    assert.equal(/<script|javascript:|\son\w+=|<link|<img|<iframe|@import|url\(|src=|href=/i.test(page), false);
+    assert.ok(page.includes("&#60;script&#62;alert(1)&#60;/script&#62;"));
+    assert.match(page, /Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"/);
+    assert.match(page, /<svg role="img" aria-label="Registrations over time"/);
+    assert.match(page, /rename that one and run again/);
+  });
+
+  it("BUNDLE-GAP names a missing bundle on the page", async () => {
+    await site.register();
+    await site.seal();
+    await site.register();
+    await bench.accept(site, await site.seal());
+    assert.match(encodeReportPage(await collect()), /Bundle 1 has not arrived: records 1 to 2/);
+  });
+
+  it("BUNDLE-COUNT writes a page about nothing, and one about years with few columns", async () => {
+    assert.match(encodeReportPage(await collect()), /Nothing was imported yet/);
+    await site.register();
+    site.clock.ms += 3 * 365 * 24 * 3600 * 1000;
+    await site.register();
+    await bench.accept(site, await site.seal());
+    const page = encodeReportPage(await collect());
+    assert.ok((page.match(/<title>from /g) ?? []).length <= 92);
+  });
+
+  it("RECEIPT-RANGE lists each rejected device with what to do, safe to open in a spreadsheet", async () => {
+    const factory = makeFactory();
+    const device = await site.register({ name: "-1_cmd" });
+    factory.devices.set("other", { uuid: "other", name: device.name, spkiDer: makeKey().spkiDer });
+    await bench.accept(site, await site.seal());
+    await bench.run(factory);
+    const registrations = [];
+    for await (const record of readImported(bench.directory, LOG_ID, bench.journal.state)) registrations.push(record);
+    const [, row = ""] = encodeRejects(bench.journal.state, registrations).split("\r\n");
+    assert.match(
+      row,
+      new RegExp(`^"2","${device.uuid}","'-1_cmd","line-1","2026-11-20T23:59:[^"]+","E_NAME_TAKEN","another device`),
+    );
+  });
+});

@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import type { LedgerState, LogHead } from "../../src/hsm/messages.ts";
+import { lineHash, ZERO_HASH } from "../../src/log/chain.ts";
+import { findUnissued } from "../../src/log/ledger-check.ts";
+import type { Log } from "../../src/log/log.ts";
+import { reconcileLedger } from "../../src/log/reconcile.ts";
+import { encodeLedgerLine, type Profile } from "../../src/signer/ledger-line.ts";
+import { drafts, registration, sha256 } from "../support/log-drafts.ts";
+import { LogSite } from "../support/log-site.ts";
+
+const ZERO_HEAD: LogHead = { seq: 0, hash: ZERO_HASH };
+
+/** A signer's ledger as the signer itself writes it. */
+class LedgerDouble {
+  readonly lines: string[] = [];
+  certificates = 0;
+  head = ZERO_HEAD;
+
+  add(profile: Profile, head: LogHead = this.head): this {
+    const before = this.lines.at(-1);
+    const key = profile === "server" ? "line-ca" : profile === "bundle-attributes" ? "bundle-sign" : "device-ca";
+    if (profile === "device" || profile === "bundle") this.certificates++;
+    this.head = head.seq > this.head.seq ? head : this.head;
+    const n = this.lines.length + 1;
+    const line = encodeLedgerLine({
+      n,
+      prev: before === undefined ? ZERO_HASH : lineHash(`${before}\n`),
+      at: "2026-11-23T02:35:11.123Z",
+      profile,
+      ...(profile === "head" ? {} : { signed: { key, tbs: sha256(`tbs ${n}`) } }),
+      certificates: this.certificates,
+      head,
+    });
+    this.lines.push(line.slice(0, -1));
+    return this;
+  }
+
+  get state(): LedgerState {
+    const last = this.lines.at(-1);
+    return {
+      number: this.lines.length,
+      hash: last === undefined ? ZERO_HASH : lineHash(`${last}\n`),
+      certificates: this.certificates,
+      head: this.head,
+    };
+  }
+}
+
+const maxInFlight = 4;
+
+function reconcile(log: Log, ledger: LedgerDouble, changes: Partial<LedgerState> = {}) {
+  const lines = (after: number) => ledger.lines.slice(after);
+  return reconcileLedger({ log, ledger: { ...ledger.state, ...changes }, lines, maxInFlight });
+}
+
+describe("log: reconciling with the signer's ledger", () => {
+  let site: LogSite;
+  let log: Log;
+  let ledger: LedgerDouble;
+
+  /** Ledger: CSR, line CA, bundle certificate (3), then devices 4, 5, a server certificate 6, device 7. */
+  beforeEach(async () => {
+    site = await LogSite.withLog();
+    log = await site.open();
+    ledger = new LedgerDouble().add("ceremony-csr").add("ceremony-line-ca").add("bundle");
+    for (const n of [4, 5]) {
+      ledger.add("device", log.summary().head);
+      await log.append(registration(n, { ledger: n }));
+    }
+    ledger.add("server", log.summary().head).add("device", log.summary().head);
+    await log.append(registration(7, { ledger: 7 }));
+  });
+  afterEach(() => site.remove());
+
+  const refused = { control: "STORE-HEAD", code: "inconsistent" };
+
+  it("STORE-HEAD finds nothing to do when log and ledger agree, whatever else the ledger has", async () => {
+    assert.deepEqual(await reconcile(log, ledger), { unissued: [] });
+    ledger.add("head", log.summary().head).add("server").add("bundle-attributes");
+    assert.deepEqual(await reconcile(log, ledger), { unissued: [] });
+  });
+
+  it("SIGN-LEDGER finds the signatures that a crash left without a record, up to the limit", async () => {
+    for (let n = 8; n < 8 + maxInFlight; n++) ledger.add("device", log.summary().head);
+    const { unissued } = await reconcile(log, ledger);
+    assert.deepEqual(
+      unissued,
+      [8, 9, 10, 11].map((n) => ({ ledger: n, tbsSha256: sha256(`tbs ${n}`) })),
+    );
+    for (const body of unissued) await log.append({ kind: "unissued", body });
+    assert.deepEqual(await reconcile(log, ledger), { unissued: [] });
+  });
+
+  it("SIGN-LEDGER finds a lost signature below one that was recorded", async () => {
+    ledger.add("device").add("device").add("device");
+    await log.append(registration(10, { ledger: 10 }));
+    await log.append(registration(8, { ledger: 8 }));
+    assert.deepEqual(
+      (await reconcile(log, ledger)).unissued.map((body) => body.ledger),
+      [9],
+    );
+  });
+
+  it("SIGN-LEDGER finds a lost signature among thousands of older lines", async () => {
+    ledger.add("device");
+    for (let n = 0; n < 2_500; n++) ledger.add("head");
+    ledger.add("device");
+    await log.append(registration(1, { ledger: ledger.lines.length }));
+    assert.deepEqual(
+      (await reconcile(log, ledger)).unissued.map((body) => body.ledger),
+      [8],
+    );
+  });
+
+  it("STORE-HEAD refuses more unrecorded signatures than can have been under way", async () => {
+    for (let n = 0; n <= maxInFlight; n++) ledger.add("device");
+    await assert.rejects(reconcile(log, ledger), refused);
+  });
+
+  it("STORE-HEAD refuses a log that lacks a head which the ledger has seen: both stores were rolled back", async () => {
+    const older = await site.copy();
+    ledger.add("device", log.summary().head);
+    await log.append(registration(8, { ledger: 8 }));
+    ledger.add("head", log.summary().head);
+    assert.deepEqual(await reconcile(log, ledger), { unissued: [] });
+    const rolledBack = await older.open();
+    await assert.rejects(reconcile(rolledBack, ledger), refused);
+    await older.remove();
+  });
+
+  it("STORE-HEAD refuses a log with another record at a number that the ledger has seen", async () => {
+    const older = await site.copy();
+    await log.append(drafts.unissued(8));
+    ledger.add("device").add("head", log.summary().head);
+    const forked = await older.open();
+    await forked.append(registration(8, { ledger: 8 }));
+    await forked.append(drafts.refusals());
+    await assert.rejects(reconcile(forked, ledger), refused);
+    await older.remove();
+  });
+
+  it("STORE-HEAD refuses a ledger that is empty, shorter than the log, or counts other certificates", async () => {
+    await assert.rejects(reconcile(log, new LedgerDouble()), refused);
+    const shorter = new LedgerDouble().add("ceremony-csr").add("ceremony-line-ca").add("bundle").add("device");
+    await assert.rejects(reconcile(log, shorter), refused);
+    await assert.rejects(reconcile(log, ledger, { certificates: 5 }), refused);
+    await assert.rejects(reconcile(log, ledger, { certificates: 3 }), refused);
+  });
+
+  const broken: readonly (readonly [string, (lines: string[]) => void])[] = [
+    ["a line left out", (lines) => lines.splice(4, 1)],
+    ["a line twice", (lines) => lines.splice(4, 0, lines[4] ?? "")],
+    ["an altered line", (lines) => lines.splice(3, 1, (lines[3] ?? "").replace("device-ca", "line-ca"))],
+    ["an altered last line", (lines) => lines.splice(6, 1, (lines[6] ?? "").replace("device-ca", "line-ca"))],
+    ["a line that is no JSON", (lines) => lines.splice(4, 1, "{")],
+    ["a line without a head", (lines) => lines.splice(4, 1, (lines[4] ?? "").replace('"head"', '"hat"'))],
+    ["the end missing", (lines) => lines.splice(5)],
+  ];
+
+  it(`STORE-HEAD refuses ${broken.length} ways in which a ledger does not read as one chain`, async () => {
+    for (const [what, damage] of broken) {
+      const lines = [...ledger.lines];
+      damage(lines);
+      const reading = reconcileLedger({ log, ledger: ledger.state, lines: (after) => lines.slice(after), maxInFlight });
+      await assert.rejects(reading, refused, what);
+    }
+  });
+
+  it("STORE-HEAD asks the signer for state and lines, and reads no further than that state", async () => {
+    const state = ledger.state;
+    ledger.add("device");
+    const signer = {
+      status: async () => ({ state: "ready" as const, isCeremony: false, tokenSerial: "1", keys: [], ledger: state }),
+      async *readLedger(after: number) {
+        yield* ledger.lines.slice(after);
+      },
+    };
+    assert.deepEqual(await findUnissued(log, signer, maxInFlight), []);
+  });
+});
