@@ -73,7 +73,8 @@ export function reportFailure(edge: CallEdge, method: string, error: unknown): C
       { method, control: error.control, code: error.code, field: error.field, err: error.cause },
       error.message,
     );
-    if (error.code === "inconsistent") edge.onInconsistent(error);
+    // A token that signs wrongly is refused each time; only stores that contradict each other end the service.
+    if (error.code === "inconsistent" && error.control.startsWith("STORE-")) edge.onInconsistent(error);
   } else {
     edge.logger.error({ method, incident, err: error }, "unexpected failure");
   }

@@ -116,7 +116,7 @@ export class SignerCore {
   async #useKey(label: KeyLabel, tbs: Buffer, sha256Hex: string, profile: Profile): Promise<Buffer> {
     const { pool } = this.#parts;
     const key = pool.keys.get(label);
-    if (key === undefined) throw pool.barred ?? noKey();
+    if (key === undefined) throw pool.barred ?? notReady();
     const answer = await pool.sign(key.index, mechanismInput(key.kind, tbs, sha256Hex));
     const signature = x509Signature(key, answer);
     // airlockd verifies every device certificate before it stores it (CERT-PROFILE), and doing it here too would
@@ -128,7 +128,11 @@ export class SignerCore {
     return signature;
   }
 
+  /** @throws Refusal while nothing may be signed whatever it is */
   #knowledge(): GateKnowledge {
+    const { pool } = this.#parts;
+    if (pool.barred !== undefined) throw pool.barred;
+    if (pool.keys.size === 0 && pool.state === "away") throw notReady();
     return { keys: this.#parts.pool.keys, installed: this.#parts.installed(), factory: this.#parts.factory };
   }
 
@@ -158,6 +162,6 @@ function signedBefore(): Refusal {
   return new Refusal("SIGNER-GATE", "conflict", "The ledger shows that this was signed at the ceremony already.");
 }
 
-function noKey(): Refusal {
+function notReady(): Refusal {
   return new Refusal("SERVICE-STATE", "away", "The HSM is not ready yet. Nothing was issued; try again shortly.");
 }

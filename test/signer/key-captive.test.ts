@@ -10,6 +10,7 @@ import {
   type CeremonyOutcome,
   deviceTbs,
   holdCeremony,
+  killChildren,
   makeDeviceCa,
   makeSignerSite,
   makeSpki,
@@ -18,7 +19,6 @@ import {
   type SignerSite,
   untilStatus,
 } from "./signer-site.ts";
-import { killChildren } from "./token-children.ts";
 
 const BARRED = { control: "KEY-CAPTIVE", code: "needs-person" };
 

@@ -235,6 +235,17 @@ export function spkiOf(status: SignerStatus, label: string): Buffer {
   return Buffer.from(status.keys.find((key) => key.label === label)?.spki ?? "", "base64");
 }
 
+/** Process ids of a signer's token children. */
+export async function childrenOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+  return text.split(" ").filter(Boolean).map(Number);
+}
+
+/** As the kernel does to a process that crashes, or that is out of memory. */
+export async function killChildren(pid: number, signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+  for (const child of await childrenOf(pid)) process.kill(child, signal);
+}
+
 export async function readLedgerLines(site: SignerSite): Promise<string[]> {
   const text = await readFile(site.ledgerFile, "latin1");
   return text.split("\n").slice(0, -1);

@@ -39,7 +39,7 @@ export async function writeResults(parts: ResultParts): Promise<void> {
     output.say(`Rejected devices, and what to do about each: ${path}`);
   }
   showScrapped(journal, output);
-  output.say(`Next: carry ${copy ?? file} back and run   airlock-export receipt apply`);
+  output.say(`Next: carry ${copy ?? file} back and run   airlock-export receipt apply FILE`);
 }
 
 function showReceipt({ receipt, sha256 }: IssuedReceipt, file: string, output: Output): void {

@@ -1,0 +1,50 @@
+import { readFile } from "node:fs/promises";
+import { pino } from "pino";
+import { systemClock } from "../../src/clock.ts";
+import { parseApplianceConfig } from "../../src/config/appliance-config.ts";
+import type { CeremonySigner } from "../../src/hsm/signer-client.ts";
+import { runSigner } from "../../src/signer/run-signer.ts";
+import type { SignerSite } from "./signer-site.ts";
+
+/** A signer inside the test's own process, whose token children alone are processes of their own: quick to start. */
+export interface InProcessSigner {
+  readonly client: CeremonySigner;
+  /** Everything that it logged. */
+  log(): string;
+  /** Kills its token children, as a crash or the kernel would. */
+  killChildren(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startInProcess(site: SignerSite, isCeremony = false): Promise<InProcessSigner> {
+  const config = parseApplianceConfig(site.configFile, await readFile(site.configFile, "utf8"));
+  const lines: string[] = [];
+  const running = await runSigner(config, {
+    isCeremony,
+    clock: systemClock,
+    logger: pino({ level: "debug" }, { write: (line: string) => lines.push(line) }),
+    nodePath: process.execPath,
+    environment: site.token.environment,
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+  const client = site.connect();
+  return {
+    client,
+    log: () => lines.join(""),
+    killChildren,
+    async close() {
+      client.close();
+      await running.close();
+    },
+  };
+}
+
+async function killChildren(): Promise<void> {
+  const text = await readFile(`/proc/${process.pid}/task/${process.pid}/children`, "utf8");
+  for (const pid of text.split(" ").filter(Boolean)) {
+    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (command.includes("token-child")) process.kill(Number(pid), "SIGKILL");
+  }
+}
