@@ -7,7 +7,7 @@ PATH=$PWD/node_modules/.bin:$PATH
 step() { printf '== %s\n' "$1"; }
 
 step "lint and format"
-biome ci --error-on-warnings .
+biome ci --colors=off --error-on-warnings .
 step "types"
 tsc --noEmit
 tsc -p tsconfig.build.json --noEmit

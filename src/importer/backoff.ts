@@ -16,6 +16,8 @@ export interface BackoffParts {
   readonly wait: (ms: number) => Promise<void>;
   /** From 0 to 1; spreads retries so that they do not come in step. */
   readonly random: () => number;
+  /** True once the run shall end: nobody waits any longer then, `wait` may return early. */
+  readonly isStopped: () => boolean;
 }
 
 const FIRST_WAIT_MS = 500;
@@ -23,12 +25,14 @@ const LONGEST_WAIT_MS = 30_000;
 const LONGEST_PAUSE_MS = 300_000;
 const HOPELESS_FAILURES = 30;
 
-export function createBackoff({ clock, wait, random }: BackoffParts): Backoff {
+export function createBackoff({ clock, wait, random, isStopped }: BackoffParts): Backoff {
   let pausedUntilMs = 0;
   let failures = 0;
   const ready = async () => {
-    for (let leftMs = pausedUntilMs - clock.nowMs(); leftMs > 0; leftMs = pausedUntilMs - clock.nowMs()) {
-      await wait(leftMs);
+    // Another caller's failure may lengthen the pause meanwhile.
+    for (let leftMs = 1; leftMs > 0 && !isStopped(); ) {
+      leftMs = pausedUntilMs - clock.nowMs();
+      if (leftMs > 0) await wait(leftMs);
     }
   };
   return {

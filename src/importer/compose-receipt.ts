@@ -98,32 +98,38 @@ function describeOutcomes(
   withDuplicates: boolean,
 ): ReceiptException[] {
   const freshNumbers = new Set(fresh.map(({ bundle }) => bundle));
-  const saidNumbers = new Set(applied.flatMap(({ receipt }) => receipt.bundles.map(({ bundle }) => bundle)));
+  const said = new Set(applied.flatMap(({ receipt }) => receipt.bundles.map(({ bundle }) => bundle)));
   const since = applied.at(-1)?.position ?? -1;
+  const isDoubted = findDoubt(applied);
+  const isNews = (seq: number, position: number) => position > since || isDoubted(seq);
+  const numberOf = (seq: number) => bundleOf(bundles, seq)?.bundle ?? 0;
+  // Bundles that earlier receipts settled for good, nearly all of them, are left out as a whole.
+  const corrected = new Set<number>();
+  for (const [seq, { position }] of state.outcomes) {
+    if (isNews(seq, position) && said.has(numberOf(seq))) corrected.add(numberOf(seq));
+  }
   const told: Told[] = [];
   for (const [seq, { outcome, code, position }] of state.outcomes) {
-    const number = bundleOf(bundles, seq)?.bundle ?? 0;
+    const number = numberOf(seq);
     if (freshNumbers.has(number)) {
       const isUsual = outcome === "delivered" || (outcome === "duplicate" && !withDuplicates);
       told.push(isUsual ? { seq, outcome: "delivered", isNews: false } : { seq, outcome, code, isNews: true });
-    } else if (saidNumbers.has(number)) {
-      told.push({ seq, outcome, code, isNews: position > since || isLastCalledPending(applied, seq) });
-    }
+    } else if (corrected.has(number)) told.push({ seq, outcome, code, isNews: isNews(seq, position) });
   }
   for (const seq of open) {
-    const number = bundleOf(bundles, seq)?.bundle ?? 0;
+    const number = numberOf(seq);
     if (freshNumbers.has(number)) told.push({ seq, outcome: "pending", isNews: true });
-    else if (saidNumbers.has(number)) told.push({ seq, outcome: "pending", isNews: false });
+    else if (corrected.has(number)) told.push({ seq, outcome: "pending", isNews: false });
   }
   return toRanges(told.sort((a, b) => a.seq - b.seq));
 }
 
 /** A receipt that was cut short calls registrations pending that were decided: the next one says what they are. */
-function isLastCalledPending(applied: readonly IssuedReceipt[], seq: number): boolean {
-  const mention = applied
-    .flatMap(({ receipt }) => receipt.exceptions)
-    .findLast(({ first, last }) => first <= seq && seq <= last);
-  return mention?.outcome === "pending";
+function findDoubt(applied: readonly IssuedReceipt[]): (seq: number) => boolean {
+  const mentions = applied.flatMap(({ receipt }) => receipt.exceptions);
+  const pending = mentions.filter(({ outcome }) => outcome === "pending");
+  const contains = (seq: number) => (range: ReceiptException) => range.first <= seq && seq <= range.last;
+  return (seq) => pending.some(contains(seq)) && mentions.findLast(contains(seq))?.outcome === "pending";
 }
 
 /** The watermark: the end of the last bundle below which nothing is missing. */

@@ -84,8 +84,8 @@ function errorInfo(metadata: Metadata): { control: ControlId; field: string } {
     for (const any of Status.decode(bytes).details) {
       if (!any.typeUrl.endsWith("/google.rpc.ErrorInfo")) continue;
       const info = ErrorInfo.decode(any.value);
-      const control = CONTROLS.find((id) => id === info.metadata["control"]);
-      if (control !== undefined) return { control, field: info.metadata["field"] ?? "" };
+      const control = CONTROLS.find((id) => id === info.metadata.control);
+      if (control !== undefined) return { control, field: info.metadata.field ?? "" };
     }
   }
   return { control: "SERVICE-STATE", field: "" };

@@ -170,6 +170,18 @@ describe("importer/run-deliveries", () => {
     assertOnce();
   });
 
+  it("ISSUE-ONCE a stop during a pause that the server asked for ends at once", async () => {
+    await registerAndImport(3);
+    const controller = new AbortController();
+    factory.fault = (call) => {
+      if (call.startsWith("create")) controller.abort();
+      return call.startsWith("create") ? "busy" : undefined;
+    };
+    const stopped = await bench.run(factory, { signal: controller.signal });
+    assert.deepEqual([stopped.end, stopped.pending.length], ["stopped", 3]);
+    assert.ok(bench.waits.length <= 3);
+  });
+
   it("ISSUE-ONCE killed before or after any journal write, a new run ends with every device created once", async () => {
     // Six devices are twelve writes: a call and an outcome each.
     for (let death = 1; death <= 12; death++) {

@@ -89,17 +89,19 @@ export async function makeBench(): Promise<ImporterBench> {
     const { journal } = bench;
     const how = options(changes.isRetryingRejected);
     const registrations = await readOpenRegistrations(directory, LOG_ID, journal.state, how);
+    const { signal = new AbortController().signal } = changes;
+    // Like a sleep that a stop cuts short: then no time passes.
     const wait = async (ms: number) => {
       bench.waits.push(ms);
-      clock.ms += ms;
+      if (!signal.aborted) clock.ms += ms;
     };
-    const backoff = createBackoff({ clock, wait, random: () => 0.5 });
+    const backoff = createBackoff({ clock, wait, random: () => 0.5, isStopped: () => signal.aborted });
     return await runDeliveries(
       { port, journal, clock, backoff, factory },
       prepareDeliveries(journal.state, registrations, how),
       {
         concurrency: changes.concurrency ?? 4,
-        signal: changes.signal ?? new AbortController().signal,
+        signal,
         onProgress: () => undefined,
       },
     );

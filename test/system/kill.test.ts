@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { openRegistrationClient } from "../../src/rpc/registration-client.ts";
 import { createSite, STATION } from "../../src/sandbox/create-site.ts";
 import { tokenEnvironment } from "../../src/sandbox/demo-token.ts";
-import { freePort } from "../../src/sandbox/programs.ts";
-import { type RunningAppliance, startAppliance, startDaemon, startSigner } from "../../src/sandbox/run-site.ts";
+import { freePort, type Running } from "../../src/sandbox/programs.ts";
+import { startAppliance, startDaemon, startSigner } from "../../src/sandbox/run-site.ts";
 import { type SitePaths, type SitePorts, sitePaths } from "../../src/sandbox/site-files.ts";
 import { makeRequest } from "../support/station.ts";
 
@@ -17,18 +17,20 @@ describe("a process killed right after an answer", function () {
   let root: string;
   let paths: SitePaths;
   let ports: SitePorts;
-  let appliance: RunningAppliance;
+  let signer: Running;
+  let daemon: Running;
 
   before(async () => {
     root = await mkdtemp(join(tmpdir(), "airlock-kill-"));
     paths = sitePaths(join(root, "site"));
     ports = { appliance: await freePort(), bridge: await freePort(), foundries: await freePort() };
     await createSite(paths, ports, () => undefined);
-    appliance = await startAppliance(paths, ports.appliance, tokenEnvironment(paths.token));
+    ({ signer, daemon } = await startAppliance(paths, ports.appliance, tokenEnvironment(paths.token)));
   });
 
   after(async () => {
-    await appliance.stop();
+    await daemon.stop();
+    await signer.stop();
     await rm(root, { recursive: true, force: true });
   });
 
@@ -47,10 +49,9 @@ describe("a process killed right after an answer", function () {
       const client = await openClient();
       const requests = Array.from({ length: 20 }, () => makeRequest());
       const answers = await Promise.all(requests.map((request) => client.register(request)));
-      await appliance.daemon.kill();
+      await daemon.kill();
       client.close();
-      const daemon = await startDaemon(paths, ports.appliance);
-      appliance = { ...appliance, daemon, stop: async () => (await daemon.stop(), await appliance.signer.stop()) };
+      daemon = await startDaemon(paths, ports.appliance);
       const again = await openClient();
       const repeated = await Promise.all(requests.map((request) => again.register(request)));
       again.close();
@@ -66,13 +67,11 @@ describe("a process killed right after an answer", function () {
     const client = await openClient();
     const request = makeRequest();
     const answer = await client.register(request);
-    await appliance.signer.kill();
+    await signer.kill();
     const stored = await client.register(request);
     assert.equal(stored.certificatePem, answer.certificatePem);
     await assert.rejects(client.register(makeRequest()));
-    const signer = await startSigner(paths, tokenEnvironment(paths.token));
-    const { daemon } = appliance;
-    appliance = { signer, daemon, stop: async () => (await daemon.stop(), await signer.stop()) };
+    signer = await startSigner(paths, tokenEnvironment(paths.token));
     const later = await retry(() => client.register(makeRequest()));
     assert.equal(later.alreadyIssued, false);
     client.close();

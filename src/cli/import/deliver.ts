@@ -62,7 +62,7 @@ async function runPlan(
 ): Promise<DeliverySummary> {
   const clock = systemClock;
   const wait = (ms: number) => sleep(ms, undefined, { signal }).catch(() => undefined);
-  const backoff = createBackoff({ clock, wait, random: Math.random });
+  const backoff = createBackoff({ clock, wait, random: Math.random, isStopped: () => signal.aborted });
   const progress = openProgress();
   progress.phase("Delivering");
   const onProgress = (done: number, of: number) => progress.advance(done, of);
