@@ -3,8 +3,8 @@ import type { RefusalCode } from "../refusal.ts";
 /**
  * What the signer does about a PKCS#11 return value:
  *
- * - `session`: closes the session, opens another, repeats KEY-CAPTIVE, tries the request once more;
- * - `restart`: kills the child and starts another, which logs in again; tries the request once more;
+ * - `session`: closes the session, opens another, repeats KEY-CAPTIVE, tries the request again;
+ * - `restart`: kills the child and starts another, which logs in again; tries the request again;
  * - `login`: the same; kept apart because the login, not the module, was lost;
  * - `give-up`: that request fails and the child stays: the same would come back;
  * - `seal`: nothing is signed until a person has acted; the PIN is not presented again by itself.

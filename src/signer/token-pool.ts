@@ -13,6 +13,9 @@ export interface TokenPoolOptions {
   readonly logger: BaseLogger;
 }
 
+/** A request that fails so often may itself be what fails; others' children should not die of it for ever. */
+const MAX_TRIES = 3;
+
 /** The token, through children that are restarted when they hang, crash or lose their login. */
 export class TokenPool {
   readonly #options: TokenPoolOptions;
@@ -64,23 +67,19 @@ export class TokenPool {
   }
 
   /**
-   * One signature by a key of the token. A request that a child left open is tried once more: what the first try may
-   * have made never left the token's process, and no ledger line was written for it.
+   * One signature by a key of the token. A request that a child left open is tried again: what the first try may have
+   * made never left the token's process, and no ledger line was written for it.
    * @throws Refusal `away` or `needs-person`
    */
   async sign(keyIndex: number, input: Buffer): Promise<Buffer> {
-    const child = this.#leastLoaded() ?? (await this.#waitForChild());
-    try {
-      return await signWith(child, keyIndex, input);
-    } catch (error) {
-      await this.#recover(child, error);
-    }
-    const again = this.#leastLoaded() ?? (await this.#waitForChild());
-    try {
-      return await signWith(again, keyIndex, input);
-    } catch (error) {
-      await this.#recover(again, error);
-      throw refusalOf(error);
+    for (let tries = 1; ; tries += 1) {
+      const child = this.#leastLoaded() ?? (await this.#waitForChild());
+      try {
+        return await signWith(child, keyIndex, input);
+      } catch (error) {
+        await this.#recover(child, error);
+        if (tries === MAX_TRIES) throw refusalOf(error);
+      }
     }
   }
 

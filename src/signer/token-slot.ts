@@ -106,6 +106,7 @@ export class TokenSlot {
       if (run.isStopped) return undefined;
       this.#isReady = true;
       this.#events.onReady(keys);
+      this.#logger.info({ pid: made.pid }, "a token child is ready");
       return made;
     } catch (error) {
       child?.kill();

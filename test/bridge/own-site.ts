@@ -1,12 +1,22 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Refusal } from "../../src/refusal.ts";
 import type { ClientIdentity } from "../../src/rpc/client.ts";
-import { createSite } from "../../src/sandbox/create-site.ts";
+import { openRegistrationClient, type RegistrationClient } from "../../src/rpc/registration-client.ts";
+import { createSite, STATION } from "../../src/sandbox/create-site.ts";
 import { tokenEnvironment } from "../../src/sandbox/demo-token.ts";
 import { freePort, type Running, startProgram, waitUntil } from "../../src/sandbox/programs.ts";
 import { startBridge, startDaemon, startSigner } from "../../src/sandbox/run-site.ts";
 import { type SitePaths, type SitePorts, sitePaths } from "../../src/sandbox/site-files.ts";
+import { makeRequest } from "../support/station.ts";
+
+let shared: Promise<OwnSite> | undefined;
+
+// Of the root suite, whichever file imports this: after the last test of all.
+after(async () => {
+  if (shared !== undefined) await (await shared).close();
+});
 
 /** An evaluation site whose appliance a test stops, kills and configures anew, behind one bridge that runs on. */
 export class OwnSite {
@@ -21,8 +31,13 @@ export class OwnSite {
     this.ports = ports;
   }
 
-  /** Makes the site and starts all of it. */
-  static async open(): Promise<OwnSite> {
+  /** The one site of this run, made at the first call; whoever changes it puts it back. */
+  static shared(): Promise<OwnSite> {
+    shared ??= OwnSite.#open();
+    return shared;
+  }
+
+  static async #open(): Promise<OwnSite> {
     const paths = sitePaths(join(await mkdtemp(join(tmpdir(), "airlock-bridge-site-")), "site"));
     const ports = { appliance: await freePort(), bridge: await freePort(), foundries: await freePort() };
     await createSite(paths, ports, () => undefined);
@@ -74,6 +89,16 @@ export class OwnSite {
     await this.startDaemon();
   }
 
+  /** Resolves once the appliance has found its HSM: it refuses a new board for no absence of its own. */
+  async untilServing(): Promise<void> {
+    const client = openRegistrationClient(await this.identityOf(STATION));
+    try {
+      while (await isAway(client));
+    } finally {
+      client.close();
+    }
+  }
+
   /** Who a client is, by the name of its files. */
   async identityOf(name: string): Promise<ClientIdentity> {
     return await siteIdentity(this.paths, this.ports, name);
@@ -85,6 +110,14 @@ export class OwnSite {
     await this.stopSigner();
     await rm(join(this.paths.root, ".."), { recursive: true, force: true });
   }
+}
+
+/** Registers a board of its own; any other refusal, a policy or a full disk, is an answer too. */
+async function isAway(client: RegistrationClient): Promise<boolean> {
+  return await client.register(makeRequest()).then(
+    () => false,
+    (error: unknown) => error instanceof Refusal && error.code === "away",
+  );
 }
 
 async function siteIdentity(paths: SitePaths, ports: SitePorts, name: string): Promise<ClientIdentity> {

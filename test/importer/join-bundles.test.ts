@@ -19,7 +19,8 @@ function refuses(control: ControlId, words: RegExp) {
   return (error: unknown) => error instanceof Refusal && error.control === control && words.test(error.message);
 }
 
-describe("importer/join-bundles", () => {
+describe("importer/join-bundles", function () {
+  this.timeout(60_000);
   let site: AirgapSite;
   let bench: ImporterBench;
 

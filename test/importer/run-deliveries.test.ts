@@ -5,7 +5,8 @@ import { type ImporterBench, makeBench } from "../support/importer-bench.ts";
 import { type CallFault, type MemoryFactory, makeFactory } from "../support/memory-factory.ts";
 import { makeKey } from "../support/software-pki.ts";
 
-describe("importer/run-deliveries", () => {
+describe("importer/run-deliveries", function () {
+  this.timeout(60_000);
   let site: AirgapSite;
   let bench: ImporterBench;
   let factory: MemoryFactory;

@@ -7,6 +7,7 @@ import { segmentName } from "../../src/log/segment-name.ts";
 import { genesis, registration } from "../support/log-drafts.ts";
 import { checkLog } from "../support/log-invariants.ts";
 import { LogSite } from "../support/log-site.ts";
+import { MemoryHome } from "../support/memory-index.ts";
 
 const HOLDER = join(import.meta.dirname, "../support/hold-log.ts");
 
@@ -39,6 +40,8 @@ describe("log: one process at a time", () => {
     const site = await LogSite.withLog();
     const log = await site.open();
     await assert.rejects(site.open(), { control: "STORE-HEAD", code: "away" });
+    // The journal is what has one writer, whatever index somebody brings.
+    await assert.rejects(site.open({ home: new MemoryHome() }), { control: "STORE-HEAD", code: "away" });
     await log.append(registration(1));
     await log.close();
     await log.close();

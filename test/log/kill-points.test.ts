@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { realDisk } from "../../src/log/disk.ts";
+import type { IndexHome, IndexStore } from "../../src/log/index-store.ts";
 import type { Log } from "../../src/log/log.ts";
 import type { LogOptions } from "../../src/log/log-options.ts";
 import type { RecordDraft, StoredRecord } from "../../src/log/record.ts";
@@ -106,6 +108,11 @@ const leaveUnclean: Prepare = async (site, home) => {
   return acknowledged;
 };
 
+/** Runs `then` once everything that is ready to run has run. */
+function nextTurn<T>(then: () => T): Promise<T> {
+  return new Promise((resolve) => setImmediate(() => resolve(then())));
+}
+
 describe("log: dying at every durable step", function () {
   this.timeout(120_000);
 
@@ -160,30 +167,61 @@ describe("log: dying at every durable step", function () {
     await site.remove();
   });
 
-  it("STORE-CHAIN ends the process at the index's second failure", async () => {
+  it("ISSUE-DURABLE refuses what waits behind a failing write, and what comes after it", async () => {
     const { site, home } = await freshSite();
-    const steps = new FailingSteps();
-    const failing = failingHome(steps, home);
-    let failuresLeft = 2;
-    const flaky = {
-      ...failing,
-      async open() {
-        const store = await failing.open();
-        const write: typeof store.write = async (changes) => {
-          if (steps.count > 4 && failuresLeft-- > 0) throw new Error("no");
-          return store.write(changes);
-        };
-        return { ...store, write };
-      },
-    };
-    const log = await site.open({ disk: failingDisk(steps), home: flaky });
-    await Promise.allSettled([log.append(registration(1))]);
-    await Promise.allSettled([log.append(registration(2))]);
-    await assert.rejects(log.append(registration(3)), { code: "inconsistent" });
+    let fail = (_error: Error) => {};
+    const failed = new Promise<never>((_resolve, reject) => {
+      fail = reject;
+    });
+    const disk = { ...realDisk, openAppend: async () => ({ size: 0, append: () => failed, close: async () => {} }) };
+    const log = await site.open({ disk, home });
+    const first = log.append(registration(1));
+    const results = Promise.allSettled([first, ...(await nextTurn(() => [log.append(registration(2))]))]);
+    fail(new Error("EIO"));
+    for (const result of await results)
+      assert.ok(result.status === "rejected" && result.reason.code === "inconsistent");
     assert.equal(site.fatal.length, 1);
-    await log.close();
-    await reopenAndCheck(site, { home }, []);
     await site.remove();
+  });
+
+  /** An index whose writes with these numbers fail. */
+  const flaky = (home: MemoryHome, failing: readonly number[]): IndexHome => {
+    let writes = 0;
+    const make = (store: IndexStore): IndexStore => ({
+      ...store,
+      write: (changes) => (failing.includes(++writes) ? Promise.reject(new Error("EIO")) : store.write(changes)),
+    });
+    return {
+      state: () => home.state(),
+      create: async () => make(await home.create()),
+      open: async () => make(await home.open()),
+      setAside: () => home.setAside(),
+    };
+  };
+
+  it("STORE-CHAIN ends the process at the index's second failure, in the replay or any time later", async () => {
+    // Writes: 1 is the first append's, 2 its replay's; then 3 and 4 are the next appends'.
+    for (const [failing, acknowledgedBefore] of [
+      [[1, 2], 0],
+      [[1, 4], 2],
+    ] as const) {
+      const { site, home } = await freshSite();
+      const log = await site.open({ home: flaky(home, failing) });
+      const acknowledged: StoredRecord[] = [];
+      for (const n of [1, 2, 3]) {
+        await log.append(registration(n)).then(
+          (stored) => acknowledged.push(stored),
+          () => undefined,
+        );
+      }
+      assert.equal(acknowledged.length, acknowledgedBefore);
+      await assert.rejects(log.append(registration(4)), { code: "inconsistent" });
+      assert.equal(site.fatal.length, 1);
+      await log.close();
+      home.forget();
+      await reopenAndCheck(site, { home }, acknowledged);
+      await site.remove();
+    }
   });
 
   it("ISSUE-DURABLE makes all of a new log or none of it, whatever step fails", async () => {

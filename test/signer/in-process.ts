@@ -23,7 +23,6 @@ export async function startInProcess(site: SignerSite, isCeremony = false): Prom
     isCeremony,
     clock: systemClock,
     logger: pino({ level: "debug" }, { write: (line: string) => lines.push(line) }),
-    nodePath: process.execPath,
     environment: site.token.environment,
     onFatal: (error) => {
       throw error;

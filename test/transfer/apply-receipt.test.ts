@@ -20,7 +20,8 @@ function refuses(control: ControlId) {
   return (error: unknown) => error instanceof Refusal && error.control === control;
 }
 
-describe("transfer/apply-receipt", () => {
+describe("transfer/apply-receipt", function () {
+  this.timeout(60_000);
   let site: AirgapSite;
   let identity: Identity;
   let applier: ReceiptApplier;

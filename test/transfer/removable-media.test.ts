@@ -8,6 +8,7 @@ const MOUNTS = `22 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw
 412 22 8:1 / /mnt/archive rw - ext4 /dev/sda1 rw
 413 22 179:1 / /media/op/CARD rw - vfat /dev/mmcblk0p1 rw
 414 22 8:49 / /srv/usb rw - vfat /dev/sdd1 rw
+416 22 8:65 / /media/op/INSTALLER ro - iso9660 /dev/sde1 ro
 415 22 0:50 / /media/op/share rw - nfs4 server:/x rw
 `;
 
@@ -17,6 +18,7 @@ const SYS: Readonly<Record<string, string>> = {
   "/sys/dev/block/8:32": "/sys/devices/pci0000:00/ata3/host2/target2:0:0/2:0:0:0/block/sdc",
   "/sys/dev/block/8:1": "/sys/devices/pci0000:00/ata1/host0/target0:0:0/0:0:0:0/block/sda/sda1",
   "/sys/dev/block/179:1": "/sys/devices/platform/sdhci/mmc_host/mmc0/mmc0:0001/block/mmcblk0/mmcblk0p1",
+  "/sys/dev/block/8:65": "/sys/devices/pci0000:00/0000:00:14.0/usb2/2-3/2-3:1.0/host8/block/sde/sde1",
   "/sys/dev/block/8:49": "/sys/devices/pci0000:00/0000:00:14.0/usb2/2-2/2-2:1.0/host7/block/sdd/sdd1",
 };
 

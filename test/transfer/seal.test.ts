@@ -16,7 +16,8 @@ import { type AirgapSite, makeSite, OPERATOR } from "../support/airgap-site.ts";
 
 const run = promisify(execFile);
 
-describe("transfer/seal", () => {
+describe("transfer/seal", function () {
+  this.timeout(60_000);
   let directory: string;
   let site: AirgapSite;
 
