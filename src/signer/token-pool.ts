@@ -13,8 +13,11 @@ export interface TokenPoolOptions {
   readonly logger: BaseLogger;
 }
 
-/** A request that fails so often may itself be what fails; others' children should not die of it for ever. */
-const MAX_TRIES = 3;
+/**
+ * Tries besides one for each child, all of which may have died at once. A request that fails more often may itself be
+ * what fails, and children should not die of it for ever.
+ */
+const MORE_TRIES = 2;
 
 /** The token, through children that are restarted when they hang, crash or lose their login. */
 export class TokenPool {
@@ -78,7 +81,7 @@ export class TokenPool {
         return await signWith(child, keyIndex, input);
       } catch (error) {
         await this.#recover(child, error);
-        if (tries === MAX_TRIES) throw refusalOf(error);
+        if (tries === this.#slots.length + MORE_TRIES) throw refusalOf(error);
       }
     }
   }
