@@ -3,7 +3,7 @@ import { Catalog } from "./catalog.ts";
 import { CatalogFile } from "./catalog-file.ts";
 import { realDisk } from "./disk.ts";
 import { catchUp, FollowedIndex } from "./followed-index.ts";
-import { indexKey } from "./index-store.ts";
+import { type IndexHome, indexKey } from "./index-store.ts";
 import { DEFAULT_SEGMENT_BYTES, Journal } from "./journal.ts";
 import { checkHasSegments, listSegments, recoverJournal } from "./journal-recovery.ts";
 import { holdDirectory, levelHome } from "./level-store.ts";
@@ -37,14 +37,14 @@ interface Stores {
  * @throws Refusal `inconsistent`; `needs-person` when there is no log; `away` when another process has it
  */
 export async function openLog(options: LogOptions): Promise<{ log: Log; report: OpenReport }> {
-  const { journalDir, disk = realDisk } = options;
+  const { journalDir, databaseDir, disk = realDisk, home = levelHome(join(databaseDir, "index")) } = options;
   // Nothing is made implicitly, not even the directory of the lock.
-  if ((await disk.names(journalDir)) === undefined) checkHasSegments([], false);
+  if ((await disk.names(journalDir)) === undefined) checkHasSegments([], (await home.state()) === "present");
   const lock = await holdDirectory(join(journalDir, "lock"));
   const marker = new RunMarker(disk, journalDir);
   const closers: Closers = [];
   try {
-    const stores = await openStores(options, marker, closers);
+    const stores = await openStores(options, home, marker, closers);
     const log = await wireLog(options, stores, async (isFinished) => {
       try {
         await closeAll(closers);
@@ -75,9 +75,8 @@ async function closeAll(closers: Closers): Promise<void> {
   }
 }
 
-async function openStores(options: LogOptions, marker: RunMarker, closers: Closers): Promise<Stores> {
-  const { journalDir, databaseDir, disk = realDisk, onEvent = () => undefined } = options;
-  const home = options.home ?? levelHome(join(databaseDir, "index"));
+async function openStores(options: LogOptions, home: IndexHome, marker: RunMarker, closers: Closers): Promise<Stores> {
+  const { journalDir, disk = realDisk, onEvent = () => undefined } = options;
   checkHasSegments(await listSegments(disk, journalDir), (await home.state()) === "present");
   const { wasClean, isLooping } = await marker.begin(options.clock.nowMs());
   const catalog = new Catalog();

@@ -156,6 +156,15 @@ describe("log: presence filter", () => {
     );
   });
 
+  it("STORE-CHAIN tells fingerprints apart by both of their words", () => {
+    const highs = [7, 8, 9, 8];
+    const filter = new PresenceFilter((seq) => highs[seq - 1] ?? 0);
+    for (const seq of [1, 2, 3, 4]) filter.add(seq === 3 ? 6 : 5, seq);
+    assert.deepEqual(filter.find({ high: 8, low: 5 }), [4, 2]);
+    assert.deepEqual(filter.find({ high: 9, low: 5 }), []);
+    assert.deepEqual(filter.find({ high: 9, low: 6 }), [3]);
+  });
+
   it("STORE-CHAIN tells 200,000 values apart by their fingerprints", () => {
     const seen = new Set<string>();
     for (let n = 0; n < 100_000; n++) {

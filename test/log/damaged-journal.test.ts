@@ -206,6 +206,8 @@ describe("log: damaged journal", function () {
     const copy = await site.copy();
     for (const path of files.keys()) await rm(path.replace(site.root, copy.root));
     await assert.rejects(copy.open({ home }), { control: "STORE-HEAD", code: "inconsistent" });
+    await rm(copy.journalDir, { recursive: true });
+    await assert.rejects(copy.open({ home }), { control: "STORE-HEAD", code: "inconsistent" });
     await copy.remove();
   });
 

@@ -140,11 +140,19 @@ describe("log: reconciling with the signer's ledger", () => {
   });
 
   it("STORE-HEAD refuses a ledger that is empty, shorter than the log, or counts other certificates", async () => {
-    await assert.rejects(reconcile(log, new LedgerDouble()), refused);
+    const older = { ...refused, message: /ledger is missing or older/ };
+    await assert.rejects(reconcile(log, new LedgerDouble()), older);
     const shorter = new LedgerDouble().add("ceremony-csr").add("ceremony-line-ca").add("bundle").add("device");
-    await assert.rejects(reconcile(log, shorter), refused);
-    await assert.rejects(reconcile(log, ledger, { certificates: 5 }), refused);
-    await assert.rejects(reconcile(log, ledger, { certificates: 3 }), refused);
+    await assert.rejects(reconcile(log, shorter), older);
+    const other = { ...refused, message: /different numbers of certificates/ };
+    await assert.rejects(reconcile(log, ledger, { certificates: 5 }), other);
+    await assert.rejects(reconcile(log, ledger, { certificates: 3 }), other);
+  });
+
+  it("STORE-HEAD refuses a newest head that the log lacks even when none of the lines read names it", async () => {
+    const head = { seq: log.summary().head.seq + 1, hash: sha256("lost") };
+    await assert.rejects(reconcile(log, ledger, { head }), { ...refused, message: /has seen records/ });
+    await reconcile(log, ledger, { head: ZERO_HEAD });
   });
 
   const broken: readonly (readonly [string, (lines: string[]) => void])[] = [

@@ -75,6 +75,14 @@ describe("a line of the ledger", () => {
     );
   });
 
+  it("SIGN-LEDGER is the one line of JSON that is documented, members in this order", () => {
+    assert.equal(
+      LINE,
+      `{"v":1,"n":12,"prev":"${"a".repeat(64)}","at":"2026-11-23T02:35:11.123Z","key":"device-ca","profile":"device",` +
+        `"tbs":"${"b".repeat(64)}","certificates":11,"head":{"seq":9,"hash":"${"c".repeat(64)}"}}\n`,
+    );
+  });
+
   for (const [form, text] of OTHER_FORMS) {
     it(`SIGN-LEDGER refuses a line ${form}`, () => {
       assert.notEqual(text, LINE);
