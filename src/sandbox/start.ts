@@ -41,15 +41,15 @@ try {
   const board = await createDemoBoard(join(site.paths.root, "devices"), DEMO_FACTORY, name);
   await registerBoard(site.deviceApi, board, "intel-corei7-64");
   console.log(screen(site, board.uuid));
-  await new Promise<void>((resolve) => {
-    process.once("SIGINT", resolve);
-    process.once("SIGTERM", resolve);
-    void site.appliance.daemon.ended.then((code) => {
-      console.error(`airlockd ended with code ${code}; its log is in ${site.paths.logs}`);
-      process.exitCode = 1;
-      resolve();
-    });
+  const asked = new Promise<undefined>((resolve) => {
+    process.once("SIGINT", () => resolve(undefined));
+    process.once("SIGTERM", () => resolve(undefined));
   });
+  const endedWith = await Promise.race([asked, site.appliance.daemon.ended]);
+  if (endedWith !== undefined) {
+    console.error(`airlockd ended with code ${endedWith}; its log is in ${site.paths.logs}`);
+    process.exitCode = 1;
+  }
   console.log("\nStopping: registrations under way finish first.");
 } finally {
   await site.stop();
