@@ -8,6 +8,7 @@ import { encodeExtensionRequest } from "../../src/x509/ca-csr.ts";
 import { LEAF_CA_CONSTRAINTS } from "../../src/x509/extensions.ts";
 import { encodePem } from "../../src/x509/pem.ts";
 import { type BoardClient, type BoardOptions, boardBody, CLIENTS, CPP, FAKE, FIOUP } from "../bridge/board-clients.ts";
+import { assertExplained } from "../bridge/line-guide.ts";
 import { sharedSite } from "../support/shared-site.ts";
 import { identityOf } from "../support/station.ts";
 import { cppSubject, makeCsr, p256Key, p384Key, rsaKey, type TestKey } from "../x509/make-csr.ts";
@@ -24,7 +25,9 @@ interface Answer {
 async function post(site: Site, client: BoardClient, body: string | Buffer): Promise<Answer> {
   const sent = typeof body === "string" ? body : new Uint8Array(body);
   const response = await fetch(site.deviceApi, { method: "POST", headers: client.headers, body: sent });
-  return { status: response.status, body: (await response.json()) as Record<string, string> };
+  const answer = { status: response.status, body: (await response.json()) as Record<string, string> };
+  if (answer.status !== 201) assertExplained(answer.status, answer.body.message ?? "");
+  return answer;
 }
 
 /** What an answer of 201 must be whoever asked. */

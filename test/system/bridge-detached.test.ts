@@ -64,10 +64,14 @@ describe("a fully detached station", function () {
   /** The bridge logs when it listens; before it, the namespace says how many interfaces it has. */
   async function untilReady(child: ChildProcess): Promise<void> {
     let text = "";
-    for await (const chunk of child.stdout ?? []) {
-      text += chunk;
-      if (text.includes('"ready"')) break;
-    }
+    const ready = new Promise<void>((resolve, reject) => {
+      child.stdout?.on("data", (chunk: Buffer) => {
+        text += chunk.toString();
+        if (text.includes('"ready"')) resolve();
+      });
+      child.once("exit", (code) => reject(new Error(`ended with ${code} before it was ready: ${text}`)));
+    });
+    await ready;
     assert.match(text, /^1\n/, "the namespace has its loopback interface and no other");
     assert.match(text, /"mode":"fully detached"/);
   }

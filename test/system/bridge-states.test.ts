@@ -9,6 +9,7 @@ import { freePort } from "../../src/sandbox/programs.ts";
 import { bridgeToml } from "../../src/sandbox/site-files.ts";
 import { parsePem } from "../../src/x509/pem.ts";
 import { type BoardOptions, boardBody, CPP, FIOUP } from "../bridge/board-clients.ts";
+import { assertExplained } from "../bridge/line-guide.ts";
 import { OwnSite, startOtherBridge } from "../bridge/own-site.ts";
 import { p256Key } from "../x509/make-csr.ts";
 
@@ -33,6 +34,7 @@ describe("a board in every state of the appliance", function () {
     const response = await fetch(url, { method: "POST", headers: client.headers, body: boardBody(client, options) });
     const body = (await response.json()) as Record<string, string>;
     const { message = "", "client.pem": certificate = "" } = body;
+    if (response.status !== 201) assertExplained(response.status, message);
     return { status: response.status, retryAfter: response.headers.get("retry-after"), message, certificate };
   }
 

@@ -63,6 +63,26 @@ describe("a process killed right after an answer", function () {
     }
   });
 
+  it("SERVICE-STATE finishes what is under way at SIGTERM, tells the rest to come back, and exits 0", async () => {
+    const client = await openClient();
+    const requests = Array.from({ length: 60 }, () => makeRequest());
+    const [first, ...others] = requests.map((request) => client.register(request));
+    await first;
+    await daemon.stop();
+    const settled = await Promise.allSettled([first, ...others]);
+    assert.equal(await daemon.ended, 0);
+    daemon = await startDaemon(paths, ports.appliance);
+    const again = await openClient();
+    for (const [i, outcome] of settled.entries()) {
+      const repeated = await again.register(requests[i] ?? makeRequest());
+      const isAnswered = outcome.status === "fulfilled";
+      assert.equal(isAnswered ? outcome.value?.certificatePem : repeated.certificatePem, repeated.certificatePem);
+      assert.ok(repeated.alreadyIssued || !isAnswered);
+    }
+    again.close();
+    client.close();
+  });
+
   it("SIGN-LEDGER survives kill -9 of airlock-signer: the record stays, and new boards register after its restart", async () => {
     const client = await openClient();
     const request = makeRequest();
