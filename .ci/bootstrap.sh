@@ -24,6 +24,20 @@ need softhsm2-util softhsm2
 need pkcs11-tool opensc
 need strace strace
 need certtool gnutls-bin
+# Further tokens: NSS softokn and a TPM 2.0 in software behind its resource manager.
+need certutil libnss3-tools
+need '/usr/lib/*/nss/libsoftokn3.so /usr/lib/*/libsoftokn3.so' libnss3
+need '/usr/lib/*/libtpm2_pkcs11.so.1 /usr/lib64/pkcs11/libtpm2_pkcs11.so' libtpm2-pkcs11-1
+need swtpm swtpm
+need tpm2-abrmd tpm2-abrmd
+need '/usr/lib/*/libtss2-tcti-tabrmd.so.0 /usr/lib64/libtss2-tcti-tabrmd.so.0' libtss2-tcti-tabrmd0
+need dbus-daemon dbus-daemon
+# Real file systems, and a network with nothing in it.
+need mkfs.ext4 e2fsprogs
+need mkfs.vfat dosfstools
+need umount mount
+need unshare util-linux
+need ip iproute2
 # python3-grpcio belongs to Debian's own interpreter, which need not be the first in PATH.
 /usr/bin/python3 -c 'import grpc' 2>/dev/null || missing="$missing python3-grpcio"
 

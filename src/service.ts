@@ -9,9 +9,11 @@ import type { Signer } from "./hsm/signer.ts";
 import { connectSigner } from "./hsm/signer-client.ts";
 import { SignerWatch } from "./hsm/signer-watch.ts";
 import { accountForLedger } from "./issuance/account-for-ledger.ts";
-import { issueClientCertificate } from "./issuance/client-certificate.ts";
-import { clockProblem } from "./issuance/clock-guard.ts";
+import { type ClientIdentityRequest, issueClientCertificate } from "./issuance/client-certificate.ts";
+import { checkClock, clockProblem } from "./issuance/clock-guard.ts";
+import { DualControl } from "./issuance/dual-control.ts";
 import { Issuer } from "./issuance/issuer.ts";
+import { RefusalAudit } from "./issuance/refusal-audit.ts";
 import type { Log } from "./log/log.ts";
 import { openLog } from "./log/open-log.ts";
 import type { Refusal } from "./refusal.ts";
@@ -28,6 +30,8 @@ import { createBundleSealer } from "./transfer/seal.ts";
 export const MAX_IN_FLIGHT = 256;
 const WATCH_MS = 500;
 const NOTE_MS = 400;
+/** How often a finished minute of refusals is looked for. */
+const AUDIT_MS = 5_000;
 const CLIENT_DAYS = 3 * 365;
 
 export interface ServiceSurroundings {
@@ -71,7 +75,16 @@ export async function startService(config: ApplianceConfig, around: ServiceSurro
     await watch.start(WATCH_MS);
     noter.start(NOTE_MS);
     const connections = new Connections();
-    const edge: CallEdge = { log, appliance: config.site.appliance, connections, logger, onInconsistent: onFatal };
+    const audit = new RefusalAudit(log, clock);
+    const auditing = setInterval(() => void audit.flush(), AUDIT_MS);
+    const edge: CallEdge = {
+      log,
+      appliance: config.site.appliance,
+      connections,
+      logger,
+      onRefusal: (client, control) => audit.count(client, control),
+      onInconsistent: onFatal,
+    };
     const parts = serviceParts(config, certificates, around, { log, signer, issuer, health, watch });
     const server = await startRpcServer(
       certificates.tls,
@@ -79,7 +92,13 @@ export async function startService(config: ApplianceConfig, around: ServiceSurro
       connections,
       createServices(edge, parts),
     );
-    return { addresses: server.addresses, stop: () => stopService(server, issuer, watch, noter, log, signer) };
+    return {
+      addresses: server.addresses,
+      stop: () => {
+        clearInterval(auditing);
+        return stopService(server, issuer, watch, noter, log, signer, audit);
+      },
+    };
   } catch (error) {
     watch.stop();
     signer.close();
@@ -95,11 +114,13 @@ async function stopService(
   noter: HeadNoter,
   log: Log,
   signer: Signer,
+  audit: RefusalAudit,
 ): Promise<void> {
   // Registrations past the gate end with a durable record and an answer; later ones are told to come back.
   const issued = issuer.gate.close();
   await server.close();
   await issued;
+  await audit.flush(true);
   watch.stop();
   await noter.stop();
   await log.close();
@@ -125,6 +146,7 @@ function createIssuer(
       factory: site.factory,
       allowedKeys: issuance.key_types,
       production: issuance.production,
+      orders: issuance.orders,
       validityDays: issuance.validity_days,
       backdateMinutes: issuance.backdate_minutes,
       clockJumpDays: issuance.clock_jump_days,
@@ -182,6 +204,14 @@ function serviceParts(
     caNotBeforeMs: deviceCa.notBeforeMs,
     caNotAfterMs: deviceCa.notAfterMs,
   };
+  const issueIdentity = async (request: ClientIdentityRequest) => {
+    checkClock(clock, log.summary(), limits);
+    const head = log.summary().head;
+    return await issueClientCertificate(
+      { signer, clock, randomBytes, lineCa, appliance, validityDays: CLIENT_DAYS, head },
+      request,
+    );
+  };
   const pauseIssuing = async () => {
     const resume = await issuer.gate.pause();
     await accountForLedger(log, signer, MAX_IN_FLIGHT).catch((error: unknown) => {
@@ -194,13 +224,8 @@ function serviceParts(
     issuer,
     certificates: { issuerPem: deviceCa.pem, factoryRootPem: root.pem },
     factory,
-    lineCaPem: lineCa.pem,
     health,
-    issueIdentity: (request) =>
-      issueClientCertificate(
-        { signer, clock, randomBytes, lineCa, appliance, validityDays: CLIENT_DAYS, head: log.summary().head },
-        request,
-      ),
+    custody: { lineCaPem: lineCa.pem, issueIdentity, acts: new DualControl({ log, clock, issueIdentity }) },
     transfer: {
       sealer: createBundleSealer({
         log,

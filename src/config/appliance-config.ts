@@ -68,6 +68,8 @@ export const ApplianceConfigSchema = z.strictObject({
       validity_days: z.int().min(1).max(36_500).default(7_300),
       backdate_minutes: z.int().min(0).max(1_440).default(5),
       production: z.enum(["allow", "require", "forbid"]).default("allow"),
+      /** `required`: stations register only within work orders that custodians opened (ORDER-QUOTA). */
+      orders: z.enum(["off", "required"]).default("off"),
       key_types: z
         .array(z.enum(["P-256", "P-384", "RSA"]))
         .min(1)

@@ -3,6 +3,7 @@ import { lstat, open, readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { Refusal } from "../refusal.ts";
 import { BUNDLE_FILES, type BundleFile, isBundleDirectory, MAX_FILE_BYTES } from "../transfer/bundle-files.ts";
+import { isReceiptName } from "../transfer/receipt.ts";
 
 /** The bytes of a bundle, nothing about them believed yet. */
 export interface UnverifiedBundle {
@@ -31,11 +32,10 @@ export async function findBundles(path: string): Promise<FoundBundles> {
   const names = (await readdir(path)).sort();
   if (names.includes("SHA256SUMS.P7S")) return { bundles: [path], parts: [], foreign: [] };
   const isPart = (name: string) => /^ALB_.*\.PART\d?$/.test(name);
-  const isReceipt = (name: string) => /^ALR_[0-9A-F]{8}_/.test(name);
   return {
     bundles: names.filter(isBundleDirectory).map((name) => join(path, name)),
     parts: names.filter(isPart),
-    foreign: names.filter((name) => !isBundleDirectory(name) && !isPart(name) && !isReceipt(name)),
+    foreign: names.filter((name) => !isBundleDirectory(name) && !isPart(name) && !isReceiptName(name)),
   };
 }
 

@@ -13,17 +13,15 @@ export interface ClockLimits {
 }
 
 /**
- * CLOCK-SANE: what is wrong with the clock, as a sentence, or undefined. The high-water mark is the newest time that
- * the log knows: its last record's, or the last receipt's.
+ * CLOCK-SANE: what is wrong with the clock, as a sentence, or undefined. Compared with what the log knows: its newest
+ * time, and the newest one that was checked when it was written, or confirmed by custodians since.
  */
 export function clockProblem(nowMs: number, summary: LogSummary, limits: ClockLimits): string | undefined {
-  const receiptMs = summary.lastReceipt === undefined ? 0 : Date.parse(summary.lastReceipt.issuedAt);
-  const highWaterMs = Math.max(Date.parse(summary.headAt), receiptMs);
-  if (nowMs < highWaterMs) return "The clock is behind the last record or receipt. A custodian must set it.";
+  if (nowMs < summary.clockFloorMs) return "The clock is behind the last record or receipt. A custodian must set it.";
   if (nowMs < limits.caNotBeforeMs) return "The clock is before the device CA's first day. A custodian must set it.";
   if (nowMs > limits.caNotAfterMs) return "The device CA has expired, or the clock is wrong. A custodian must act.";
-  if (nowMs - highWaterMs > limits.clockJumpDays * DAY_MS) {
-    return "The clock has jumped far ahead of the last record. A custodian must confirm it.";
+  if (nowMs - summary.clockBaselineMs > limits.clockJumpDays * DAY_MS) {
+    return "The clock has jumped far ahead of the last record. Custodians must confirm it: airlock-custody act propose confirm-clock";
   }
   return undefined;
 }

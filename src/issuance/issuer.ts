@@ -12,25 +12,23 @@ import { buildDeviceTbs, type DeviceTemplate, prepareDeviceTemplate, randomSeria
 import { checkClock } from "./clock-guard.ts";
 import { IssuingGate } from "./gate.ts";
 import { KeyedLock } from "./keyed-lock.ts";
-import { checkProductionPolicy, type ProductionPolicy } from "./production-policy.ts";
+import { type Permit, type PermitRules, Permits, type Replacement } from "./permits.ts";
 import {
   type CheckedRegistration,
   checkRegistration,
   type RawRegistration,
   type RequestRules,
 } from "./registration-request.ts";
-import { findStored } from "./stored-registration.ts";
+import { findKnown } from "./stored-registration.ts";
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
 
-export interface IssuingRules extends RequestRules {
-  readonly production: ProductionPolicy;
+/** The group is the configuration's or the order's, never the device's. */
+export interface IssuingRules extends RequestRules, PermitRules {
   readonly validityDays: number;
   readonly backdateMinutes: number;
   readonly clockJumpDays: number;
-  /** Device group for the records, from configuration; never from the device. */
-  readonly group?: string;
   /** Registrations past the gate at once: never more than the ledger may be ahead of the journal after a crash. */
   readonly maxInFlight: number;
 }
@@ -59,11 +57,13 @@ export class Issuer {
   readonly #parts: IssuerParts;
   readonly #template: DeviceTemplate;
   readonly #lock = new KeyedLock();
+  readonly #permits: Permits;
   readonly gate: IssuingGate;
 
   constructor(parts: IssuerParts) {
     this.#parts = parts;
     this.#template = prepareDeviceTemplate(parts.ca);
+    this.#permits = new Permits(parts.log, parts.rules);
     this.gate = new IssuingGate(parts.rules.maxInFlight);
   }
 
@@ -82,18 +82,34 @@ export class Issuer {
     const release = await this.#lock.acquire([`uuid ${uuid}`, `key ${csr.spkiSha256}`, `name ${name}`]);
     try {
       // 3. What is known is answered from the log: no quota, space, clock or HSM is asked.
-      const stored = await findStored(this.#parts.log, request);
+      const { stored, replacement } = await findKnown(this.#parts.log, request);
       if (stored !== undefined) return answerStored(stored, sotaToml);
-      const record = await this.#issue(request, by);
+      const record = await this.#permitted(request, by, replacement);
       return { ...record, sotaToml, isStored: false };
     } finally {
       release();
     }
   }
 
-  async #issue(request: CheckedRegistration, by: By): Promise<{ certificatePem: string; seq: number }> {
+  /** Takes a unit of the order before anything is signed; only a record uses it up. */
+  async #permitted(
+    request: CheckedRegistration,
+    by: By,
+    replacement: Replacement | undefined,
+  ): Promise<{ certificatePem: string; seq: number }> {
+    const { uuid, name, hardwareId, csr } = request;
+    const applicant = { uuid, name, hardwareId, isProduction: csr.isProduction, station: by.client };
+    const permit = this.#permits.take(applicant, replacement, this.#parts.clock.nowMs());
+    try {
+      return await this.#issue(request, by, permit);
+    } catch (error) {
+      permit.giveBack();
+      throw error;
+    }
+  }
+
+  async #issue(request: CheckedRegistration, by: By, permit: Permit): Promise<{ certificatePem: string; seq: number }> {
     const { log, clock, rules } = this.#parts;
-    checkProductionPolicy(rules.production, request.csr.isProduction);
     await this.gate.enter();
     try {
       log.checkSpace();
@@ -103,7 +119,7 @@ export class Issuer {
         caNotBeforeMs: this.#parts.ca.notBeforeMs,
         caNotAfterMs: this.#parts.ca.notAfterMs,
       });
-      const body = await this.#sign(request, by);
+      const body = await this.#sign(request, by, permit);
       // 7. Ledger line durable, record not yet: if the process dies here, the next start writes `unissued` for it.
       const { seq } = await log.append({ kind: "registration", body });
       // 8. Durable in journal and database: only now may the certificate leave.
@@ -113,7 +129,7 @@ export class Issuer {
     }
   }
 
-  async #sign(request: CheckedRegistration, by: By): Promise<RegistrationBody> {
+  async #sign(request: CheckedRegistration, by: By, permit: Permit): Promise<RegistrationBody> {
     const { log, signer, ca, clock, rules, randomBytes } = this.#parts;
     // 5. The exact bytes to sign; the serial is ours and random, so nobody can choose or repeat one.
     const nowMs = clock.nowMs();
@@ -130,7 +146,7 @@ export class Issuer {
     const { signature, ledger } = await signer.sign("device-ca", tbs, log.summary().head);
     const certDer = assembleCertificate(tbs, signatureAlgorithmFor(ca.keyKind), signature);
     const cert = checkIssued(certDer, tbs, ca);
-    const { group } = rules;
+    const { group, order, replaces } = permit;
     return {
       device: {
         uuid: request.uuid,
@@ -148,7 +164,9 @@ export class Issuer {
       csrSha256: request.csr.csrSha256,
       caSha256: ca.sha256,
       by,
+      ...(order === undefined ? {} : { order }),
       ledger,
+      ...(replaces === undefined ? {} : { replaces }),
     };
   }
 }

@@ -37,11 +37,16 @@ export function prepareEntry(record: LogRecord, values: IndexedValues, hash: str
     length,
     atMs: Date.parse(record.at),
     ledger: namedLedger(record),
-    isStateful: !STATELESS.has(record.kind) || (record.kind === "registration" && record.replaces !== undefined),
+    isStateful: !STATELESS.has(record.kind) || isCounted(record),
     uuid: values.uuid === undefined ? NONE : fingerprintOf(values.uuid),
     key: values.key === undefined ? NONE : fingerprintOf(values.key),
     name: values.name === undefined ? NONE : fingerprintOf(values.name),
   };
+}
+
+/** Registrations that another one's state, or what is left of a work order, depends on. */
+function isCounted(record: LogRecord): boolean {
+  return record.kind === "registration" && (record.replaces !== undefined || record.order !== undefined);
 }
 
 function namedLedger(record: LogRecord): number {

@@ -5,7 +5,8 @@ import type { OnLogEvent } from "./log-event.ts";
 
 /** Entries that one read of the side file takes. */
 const READ_ENTRIES = 16 * 1024;
-const MAGIC = "airlock-catalog 1\n".padEnd(ENTRY_BYTES, "\n");
+/** First bytes of the side file, as long as an entry. */
+export const MAGIC = "airlock-catalog 1\n".padEnd(ENTRY_BYTES, "\n");
 
 /**
  * The side file: the catalog's entries as they lie in memory, so that a start need not read all of the journal.

@@ -40,6 +40,25 @@ export function levelHome(location: string): IndexHome {
   };
 }
 
+/** An index that is only looked at. */
+export interface ReadableIndex extends Pick<IndexStore, "get" | "close"> {
+  /** Every key in order, each value read on the way; throws where the files cannot be read. */
+  keys(): AsyncIterable<string>;
+}
+
+/** Opens an index to look at. LevelDB rewrites what it opens, so only ever a snapshot: see index-snapshot.ts. */
+export async function openForReading(location: string): Promise<ReadableIndex> {
+  const level = await openLevel(location, false);
+  const store = new LevelStore(level);
+  return {
+    get: (key) => store.get(key),
+    close: () => store.close(),
+    async *keys() {
+      for await (const [key] of level.iterator()) yield key;
+    },
+  };
+}
+
 /**
  * Holds a directory for this process until closed, or until the process ends however it ends: LevelDB takes an fcntl
  * lock, which the kernel lets go of, so there is no stale lock to judge. Node itself offers no file lock.

@@ -2,6 +2,7 @@ import { isoUtc } from "../clock.ts";
 import type { LogHead } from "../hsm/messages.ts";
 import type { Catalog } from "./catalog.ts";
 import { ZERO_HASH } from "./chain.ts";
+import { CustodyState, type ProposalView } from "./custody-state.ts";
 import type { LineReader } from "./line-reader.ts";
 import type { EnrolledClient, LogSummary, SealedBundle, TrustedImporter } from "./log.ts";
 import type { LogRecord, RecordKind } from "./record.ts";
@@ -16,6 +17,7 @@ const NO_NEWS: ReadonlySet<RecordKind> = new Set(["seal", "receipt", "refusals"]
  */
 export class LogState {
   readonly states: RegistrationStates;
+  readonly custody: CustodyState;
   readonly #catalog: Catalog;
   readonly #clients = new Map<string, EnrolledClient>();
   readonly #importers = new Map<string, TrustedImporter>();
@@ -29,12 +31,15 @@ export class LogState {
   #certificates = 0;
   #ledger = 0;
   #deliveredThrough = 0;
+  #clockFloorMs = 0;
+  #clockBaselineMs = 0;
   #lastReceipt: LogSummary["lastReceipt"];
   #summary: LogSummary | undefined;
 
   constructor(catalog: Catalog) {
     this.#catalog = catalog;
     this.states = new RegistrationStates(catalog);
+    this.custody = new CustodyState((sha256) => this.#clients.get(sha256));
   }
 
   /** Sequence number of the newest record that counts. */
@@ -56,6 +61,7 @@ export class LogState {
     if (kind === "registration" || kind === "unissued" || kind === "genesis") this.#certificates++;
     if (kind !== undefined && !NO_NEWS.has(kind)) this.#newestNews = seq;
     this.#ledger = Math.max(this.#ledger, this.#catalog.ledgerAt(seq));
+    this.#advanceClock(kind, this.#catalog.atMs(seq));
     if (record !== undefined && this.#catalog.isStateful(seq)) this.#apply(record);
   }
 
@@ -82,13 +88,18 @@ export class LogState {
 
   #apply(record: LogRecord): void {
     this.states.apply(record);
-    if (record.kind === "genesis") this.#log = record.log;
+    if (record.kind === "genesis") {
+      this.#log = record.log;
+      this.custody.quorum = record.quorum;
+    } else if (record.kind === "registration") this.custody.register(record);
     else if (record.kind === "act") this.#applyAct(record);
     else if (record.kind === "seal") this.#applySeal(record.last);
     else if (record.kind === "receipt") {
       const { importer, number, sha256, issuedAt } = record;
       this.#lastReceipt = { importer, number, sha256, issuedAt };
       this.#deliveredThrough = Math.max(this.#deliveredThrough, record.thru);
+      this.#clockFloorMs = Math.max(this.#clockFloorMs, Date.parse(issuedAt));
+      this.#clockBaselineMs = Math.max(this.#clockBaselineMs, Date.parse(issuedAt));
     }
   }
 
@@ -100,6 +111,36 @@ export class LogState {
       const client = this.#clients.get(record.clientSha256);
       if (client !== undefined) this.#clients.set(client.sha256, { ...client, revokedAt: record.at });
     } else if (record.act === "trust-importer") this.#importers.set(record.importer.id, record.importer);
+    else if (record.act === "propose") this.custody.propose(record);
+    else if (record.act === "approve") {
+      const inForce = this.custody.approve(record);
+      if (inForce !== undefined) this.#applyDecision(inForce, record.at);
+    }
+  }
+
+  /** What an act in force changes outside of the custodians' own state. */
+  #applyDecision({ what, enrolled }: ProposalView, at: string): void {
+    if (what.kind === "enroll-custodian" && enrolled !== undefined) {
+      const { sha256, name, notAfter } = enrolled;
+      this.#clients.set(sha256, { sha256, role: "custodian", name, notAfter, enrolledAt: at });
+    } else if (what.kind === "revoke-custodian") {
+      const client = this.#clients.get(what.clientSha256);
+      if (client !== undefined) this.#clients.set(client.sha256, { ...client, revokedAt: at });
+    } else if (what.kind === "trust-importer") this.#importers.set(what.importer.id, what.importer);
+    else if (what.kind === "drop-reject") this.states.drop(what.registration);
+    else if (what.kind === "confirm-clock") {
+      this.#clockFloorMs = Date.parse(at);
+      this.#clockBaselineMs = Date.parse(at);
+    }
+  }
+
+  /**
+   * A record whose time nobody checked must not make a clock that jumped look right, so only checked times move the
+   * baseline; a hostile station's refusals move neither.
+   */
+  #advanceClock(kind: RecordKind | undefined, atMs: number): void {
+    if (kind !== "refusals") this.#clockFloorMs = Math.max(this.#clockFloorMs, atMs);
+    if (kind === "genesis" || kind === "registration") this.#clockBaselineMs = Math.max(this.#clockBaselineMs, atMs);
   }
 
   #applySeal(last: number): void {
@@ -124,6 +165,8 @@ export class LogState {
       log: this.#log,
       head: this.#head(),
       headAt: isoUtc(this.#catalog.atMs(this.#seq)),
+      clockFloorMs: this.#clockFloorMs,
+      clockBaselineMs: this.#clockBaselineMs,
       registrations: this.#registrations,
       queued: this.#queued,
       ...(this.#oldestQueued === undefined ? {} : { queuedSince: isoUtc(this.#catalog.atMs(this.#oldestQueued)) }),

@@ -1,4 +1,5 @@
 import type { LogHead } from "../hsm/messages.ts";
+import type { CustodyView } from "./custody-state.ts";
 import type { ClientRole, LogRecord, RecordDraft, RecordKind, RegistrationRecord, StoredRecord } from "./record.ts";
 
 /** Where a registration is on its way to the Factory. Only a verified receipt moves it past `sealed`. */
@@ -47,6 +48,10 @@ export interface LogSummary {
   readonly log: string;
   readonly head: LogHead;
   readonly headAt: string;
+  /** CLOCK-SANE: the newest time of any record but counted refusals, or of a receipt; since the last confirmation. */
+  readonly clockFloorMs: number;
+  /** CLOCK-SANE: the newest time that was itself checked: a registration's, a receipt's or a confirmation's. */
+  readonly clockBaselineMs: number;
   readonly registrations: number;
   /** Registrations that no bundle carries yet. */
   readonly queued: number;
@@ -115,6 +120,8 @@ export interface Log {
   clients(): readonly EnrolledClient[];
   importer(id: string): TrustedImporter | undefined;
   bundles(): readonly SealedBundle[];
+  /** Proposals, work orders and other decisions of custodians; always of the moment of asking. */
+  custody(): CustodyView;
 
   /** Waits for appends in flight, then closes both stores. */
   close(): Promise<void>;

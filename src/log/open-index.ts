@@ -39,7 +39,7 @@ async function openUsable(home: IndexHome): Promise<IndexStore | undefined> {
 }
 
 /** A value, unchecked; undefined also for one that cannot be read. */
-export function getQuietly(store: IndexStore, key: string): string | undefined {
+export function getQuietly(store: Pick<IndexStore, "get">, key: string): string | undefined {
   try {
     return store.get(key);
   } catch {

@@ -13,6 +13,7 @@ import {
   text,
   variant,
 } from "./canonical-json.ts";
+import { actForm as proposedForm } from "./proposed-act.ts";
 import type { RecordKind } from "./record.ts";
 
 /** The members of every kind of record, in the order in which they stand in the line. */
@@ -86,6 +87,12 @@ const acts: Readonly<Record<string, Members>> = {
   },
   "revoke-client": { clientSha256: sha256, by },
   "trust-importer": { importer: object({ id: word, sha256, pem: page }), by: byOrCeremony },
+  propose: { proposal: sha256, what: proposedForm, by },
+  approve: {
+    proposal: sha256,
+    enrolled: optional(object({ sha256, name: word, notAfter: time, spkiSha256: sha256, pem })),
+    by,
+  },
 };
 
 function form(kind: RecordKind, body: Members): Encoder {

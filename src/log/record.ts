@@ -1,3 +1,5 @@
+import type { ProposedAct } from "./proposed-act.ts";
+
 /**
  * The records of the log. A record is one line of JSON whose bytes never change; members stand in the order of these
  * interfaces, absent ones are left out. Times are UTC ISO 8601 with milliseconds, hashes lower-case hex SHA-256.
@@ -123,7 +125,30 @@ export type ActBody =
       readonly act: "trust-importer";
       readonly importer: { readonly id: string; readonly sha256: string; readonly pem: string };
       readonly by: By | "ceremony";
+    }
+  | {
+      readonly act: "propose";
+      /** SHA-256 of `what` as it stands in the line. */
+      readonly proposal: string;
+      readonly what: ProposedAct;
+      readonly by: By;
+    }
+  | {
+      /** The last approval that a proposal needs puts it in force (DUAL-CONTROL). */
+      readonly act: "approve";
+      readonly proposal: string;
+      /** With the last approval of `enroll-custodian`: the certificate that it enrols. */
+      readonly enrolled?: EnrolledCustodian;
+      readonly by: By;
     };
+
+export interface EnrolledCustodian {
+  readonly sha256: string;
+  readonly name: string;
+  readonly notAfter: string;
+  readonly spkiSha256: string;
+  readonly pem: string;
+}
 
 export const CLIENT_ROLES = ["station", "operator", "custodian", "auditor"] as const;
 export type ClientRole = (typeof CLIENT_ROLES)[number];

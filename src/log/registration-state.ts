@@ -56,6 +56,12 @@ export class RegistrationStates {
     }
   }
 
+  /** A rejected registration that custodians gave up: it counts as voided from here on. */
+  drop(seq: number): void {
+    this.#tally = undefined;
+    this.#note(seq).isVoided = true;
+  }
+
   /** The name that a resubmission gave; undefined while it is the registration's own. */
   nameOf(seq: number): string | undefined {
     return this.#notes.get(seq)?.name;

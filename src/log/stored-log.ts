@@ -1,4 +1,5 @@
 import type { Catalog } from "./catalog.ts";
+import type { CustodyView } from "./custody-state.ts";
 import type { LineReader } from "./line-reader.ts";
 import type { EnrolledClient, Log, LogSummary, RegistrationView, SealedBundle, TrustedImporter } from "./log.ts";
 import type { LogState } from "./log-state.ts";
@@ -100,6 +101,10 @@ export class StoredLog implements Log {
 
   bundles(): readonly SealedBundle[] {
     return this.#parts.state.bundles();
+  }
+
+  custody(): CustodyView {
+    return this.#parts.state.custody;
   }
 
   close(): Promise<void> {

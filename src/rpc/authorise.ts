@@ -62,7 +62,7 @@ export function authorise(log: Log, appliance: string, connection: Connection | 
   if (connection.subjectAltName !== `URI:airlock://${appliance}/${client.role}/${client.name}`) {
     throw forbid("This client certificate does not carry the role that was enrolled. Ask a custodian for a new one.");
   }
-  if (METHOD_ROLES[method]?.includes(client.role) !== true) {
+  if (!Object.hasOwn(METHOD_ROLES, method) || METHOD_ROLES[method]?.includes(client.role) !== true) {
     throw forbid(`A client of the role ${client.role} may not do this. Use a certificate of the right role.`);
   }
   return { role: client.role, by: { client: client.name, clientSha256: client.sha256 } };

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { handleServerStreamingCall, handleUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
 import type { BaseLogger as Logger } from "pino";
+import type { ControlId } from "../controls.ts";
 import type { Log } from "../log/log.ts";
 import { Refusal } from "../refusal.ts";
 import { authorise, type Caller } from "./authorise.ts";
@@ -13,6 +14,8 @@ export interface CallEdge {
   readonly appliance: string;
   readonly connections: Connections;
   readonly logger: Logger;
+  /** Called for every refusal, with the enrolled client's name: the audit counts them. */
+  readonly onRefusal: (client: string, control: ControlId) => void;
   /** Called once when a refusal says that the stores contradict each other: the service must stop. */
   readonly onInconsistent: (refusal: Refusal) => void;
 }
@@ -33,7 +36,7 @@ export function unary<Request, Response>(
     };
     run().then(
       (response) => callback(null, response),
-      (error: unknown) => callback(serviceError(reportFailure(edge, method, error))),
+      (error: unknown) => callback(serviceError(reportFailure(edge, call.getPeer(), method, error))),
     );
   };
 }
@@ -54,7 +57,7 @@ export function serverStream<Request, Response>(
     };
     run().then(
       () => call.end(),
-      (error: unknown) => call.emit("error", serviceError(reportFailure(edge, method, error))),
+      (error: unknown) => call.emit("error", serviceError(reportFailure(edge, call.getPeer(), method, error))),
     );
   };
 }
@@ -65,10 +68,11 @@ export function authoriseCall(edge: CallEdge, peer: string, method: string): Cal
 }
 
 /** Logs what went wrong, with the cause, and returns what the client may know. */
-export function reportFailure(edge: CallEdge, method: string, error: unknown): CallFailure {
+export function reportFailure(edge: CallEdge, peer: string, method: string, error: unknown): CallFailure {
   const incident = randomUUID();
   const failure = failureOf(error, incident);
   if (error instanceof Refusal) {
+    edge.onRefusal(clientName(edge, peer), error.control);
     edge.logger.info(
       { method, control: error.control, code: error.code, field: error.field, err: error.cause },
       error.message,
@@ -79,6 +83,12 @@ export function reportFailure(edge: CallEdge, method: string, error: unknown): C
     edge.logger.error({ method, incident, err: error }, "unexpected failure");
   }
   return failure;
+}
+
+/** Names are unique to people; whoever is not enrolled is one nobody, so that nobody can fill the audit with names. */
+function clientName({ connections, log }: CallEdge, peer: string): string {
+  const connection = connections.find(peer);
+  return (connection && log.client(connection.clientSha256)?.name) ?? "not enrolled";
 }
 
 async function withDeadline<T>(work: Promise<T>): Promise<T> {

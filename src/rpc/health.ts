@@ -48,7 +48,7 @@ function watchHandler(
     try {
       authoriseCall(edge, call.getPeer(), `${PATH}/Watch`);
     } catch (error) {
-      call.emit("error", serviceError(reportFailure(edge, `${PATH}/Watch`, error)));
+      call.emit("error", serviceError(reportFailure(edge, call.getPeer(), `${PATH}/Watch`, error)));
       return;
     }
     call.write({ status: health.status });

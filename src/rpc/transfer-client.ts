@@ -6,8 +6,10 @@ import {
   type ListRegistrationsRequest,
   type ListRegistrationsResponse,
   type ReadBundleResponse,
+  type ResubmitRegistrationResponse,
   type SealBundleResponse,
   TransferServiceClient,
+  type VoidRegistrationResponse,
 } from "../gen/airlock/transfer/v1/transfer.ts";
 import { type ClientIdentity, callUnary, openClient } from "./client.ts";
 import { readStream } from "./server-stream.ts";
@@ -20,6 +22,10 @@ export interface TransferClient {
   bundles(): Promise<readonly BundleInfo[]>;
   read(bundle: number): AsyncIterable<ReadBundleResponse>;
   applyReceipt(receipt: Buffer): Promise<ApplyReceiptResponse>;
+  /** Returns the number of the new record; durable when it resolves. */
+  resubmit(sequence: number, name: string): Promise<number>;
+  /** Returns the number of the new record; durable when it resolves. */
+  void(sequence: number, reason: string): Promise<number>;
   close(): void;
 }
 
@@ -32,6 +38,22 @@ export function openTransferClient(identity: ClientIdentity): TransferClient {
     bundles: async () => (await callUnary<{ bundles: BundleInfo[] }>((done) => client.listBundles({}, done))).bundles,
     read: (number) => readStream(client.readBundle({ number })),
     applyReceipt: (receipt) => callUnary((done) => client.applyReceipt({ receipt }, done)),
+    resubmit: async (sequence, name) =>
+      Number(
+        (
+          await callUnary<ResubmitRegistrationResponse>((done) =>
+            client.resubmitRegistration({ sequence: BigInt(sequence), name }, done),
+          )
+        ).sequence,
+      ),
+    void: async (sequence, reason) =>
+      Number(
+        (
+          await callUnary<VoidRegistrationResponse>((done) =>
+            client.voidRegistration({ sequence: BigInt(sequence), reason }, done),
+          )
+        ).sequence,
+      ),
     close: () => client.close(),
   };
 }

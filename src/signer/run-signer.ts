@@ -95,7 +95,7 @@ async function serve(
   return {
     async close() {
       await server.close();
-      pool.stop();
+      await pool.stop();
       await open.close();
     },
   };

@@ -85,4 +85,6 @@ function serve(): void {
   }
 }
 
+// Both reach the whole group at Ctrl-C or a stop, and could strike in the middle of a call; the parent's end is enough.
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);
 serve();

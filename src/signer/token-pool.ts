@@ -64,9 +64,11 @@ export class TokenPool {
     await promise;
   }
 
-  stop(): void {
-    for (const slot of this.#slots) slot.stop();
+  /** At once for callers; resolves when the last child has ended. */
+  async stop(): Promise<void> {
+    const stopped = this.#slots.map((slot) => slot.stop());
     this.#notify();
+    await Promise.all(stopped);
   }
 
   /**
@@ -89,15 +91,21 @@ export class TokenPool {
   /** Makes the three keys; ceremony only. The other children then read them too. */
   async generate(): Promise<void> {
     const child = this.#leastLoaded() ?? (await this.#waitForChild());
+    // In turn: of two at once, each in its own child, neither would see the other's keys.
+    await this.#inTurn(() => this.#generateIn(child));
+  }
+
+  async #generateIn(child: TokenProcess): Promise<void> {
     try {
       this.#onReady(await generate(child, this.#options.access));
     } catch (error) {
       if (isForPerson(error)) throw this.#bar(error);
-      if (!(error instanceof TokenFailure) || error.message !== "KEYS_EXIST") throw refusalOf(error);
-      await this.#renew(child);
-      throw keysExist();
+      const isThere = error instanceof TokenFailure && error.message === "KEYS_EXIST";
+      await (isThere ? this.#renew(child) : this.#recover(child, error));
+      throw isThere ? keysExist() : refusalOf(error);
     }
-    for (const { ready } of this.#slots) if (ready !== undefined && ready !== child) await this.#renew(ready);
+    // A module may show its process only what was there when it was loaded (tpm2-pkcs11).
+    for (const { ready } of this.#slots) if (ready !== child) ready?.kill();
   }
 
   /** Repeats KEY-CAPTIVE in new sessions, or starts anew what was barred. @throws Refusal when it fails (again) */
@@ -196,7 +204,7 @@ export class TokenPool {
     this.#barred = refusal;
     this.#keys = new Map();
     this.#options.logger.error({ control: refusal.control }, refusal.message);
-    this.stop();
+    void this.stop();
     return refusal;
   }
 
@@ -217,7 +225,11 @@ function isForPerson(error: unknown): error is Refusal {
 }
 
 function keysExist(): Refusal {
-  return new Refusal("SIGNER-GATE", "conflict", "The token has these keys already: the ceremony makes them once.");
+  return new Refusal(
+    "SIGNER-GATE",
+    "conflict",
+    "The token has such keys already: the ceremony makes them once. What a broken one left, its vendor's tool removes.",
+  );
 }
 
 function away(): Refusal {

@@ -40,7 +40,7 @@ interface Pending {
 }
 
 /** Starting a process, loading a module, logging in and making keys may each take so many times a signature's limit. */
-const SETUP_FACTOR = 6;
+const SETUP_FACTOR = 3;
 
 const PROGRAM = fileURLToPath(
   new URL(`./token-child.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url),
@@ -56,6 +56,7 @@ export class TokenProcess {
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #isGone = false;
+  #isRetired = false;
   /** Of the youngest request. */
   #timeoutMs = 0;
   /** When the oldest pending request began to be the token's business. */
@@ -98,7 +99,7 @@ export class TokenProcess {
 
   /** @throws TokenFailure, TokenGone */
   request(kind: (typeof REQUEST)[keyof typeof REQUEST], ...parts: readonly Uint8Array[]): Promise<Buffer> {
-    if (this.#isGone) return Promise.reject(gone());
+    if (this.#isGone || this.#isRetired) return Promise.reject(gone());
     const id = this.#nextId;
     this.#nextId = (id + 1) % 2 ** 32;
     this.#timeoutMs = this.#settings.timeoutMs * (kind === REQUEST.sign ? 1 : SETUP_FACTOR);
@@ -114,6 +115,19 @@ export class TokenProcess {
   login(pin: Buffer): Promise<Buffer> {
     this.#secret = Buffer.from(pin);
     return this.request(REQUEST.login, pin);
+  }
+
+  /**
+   * Takes no more requests and lets the child end by itself after the call that it is in; one that hangs is killed.
+   * SoftHSM rewrites its token at every login, in place: a process killed in there leaves half a token.
+   */
+  async retire(): Promise<void> {
+    this.#isRetired = true;
+    this.#writer.flush();
+    this.#channel.end();
+    const tooLong = setTimeout(() => this.kill(), this.#settings.timeoutMs);
+    await this.ended;
+    clearTimeout(tooLong);
   }
 
   /**

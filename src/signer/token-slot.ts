@@ -63,13 +63,14 @@ export class TokenSlot {
     void this.#keepAlive(this.#run);
   }
 
-  stop(): void {
+  /** At once for callers; resolves when the child has ended. */
+  async stop(): Promise<void> {
     if (this.#run === undefined) return;
     this.#run.isStopped = true;
     this.#run.stopped.resolve();
     this.#run = undefined;
     this.#isReady = false;
-    this.#child?.kill();
+    await this.#child?.retire();
   }
 
   async #keepAlive(run: Run): Promise<void> {

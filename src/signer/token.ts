@@ -25,6 +25,8 @@ const CKA = {
   ecPoint: 0x181,
 } as const;
 const CKA_KEY_TYPE = 0x100;
+/** NSS and TPM modules give one serial to several tokens, of which all but ours need no login or are empty. */
+const KEEPS_KEYS = TokenFlag.LOGIN_REQUIRED | TokenFlag.TOKEN_INITIALIZED;
 const CKK_RSA = 0;
 const CKM_RSA_PKCS = 0x0001;
 const CKM_ECDSA = 0x1041;
@@ -98,14 +100,12 @@ export class Token {
     return lib.C_Sign(worker.handle, data, this.#signature);
   }
 
-  /** Refuses when the token has any object of these names. */
+  /** All three keys or none. Refuses when the token has any object of these names. */
   generate(): TokenFacts {
     const session = this.#openSession(SessionFlag.RW_SESSION);
     try {
-      for (const label of KEY_LABELS) {
-        if (session.find({ label }).length > 0) throw new Error("KEYS_EXIST");
-      }
-      for (const [index, label] of KEY_LABELS.entries()) generateKey(session, label, Buffer.of(index + 1));
+      if (KEY_LABELS.some((label) => session.find({ label }).length > 0)) throw new Error("KEYS_EXIST");
+      generateKeys(session);
     } finally {
       session.close();
     }
@@ -143,7 +143,9 @@ function findSlot(module: Module, tokenSerial: string): Slot {
 function slotOf(slots: ReturnType<Module["getSlots"]>, index: number, tokenSerial: string): Slot | undefined {
   try {
     const slot = slots.items(index);
-    return slot.getToken().serialNumber.trim() === tokenSerial ? slot : undefined;
+    const { serialNumber, flags } = slot.getToken();
+    const isOurs = serialNumber.trim() === tokenSerial && (flags & KEEPS_KEYS) === KEEPS_KEYS;
+    return isOurs ? slot : undefined;
   } catch {
     return undefined;
   }
@@ -217,12 +219,32 @@ function unwrapPoint(value: Buffer): Buffer {
   return isWrapped ? value.subarray(2) : value;
 }
 
+/** For a token that has no object of these names. */
+function generateKeys(session: Session): void {
+  try {
+    for (const [index, label] of KEY_LABELS.entries()) generateKey(session, label, Buffer.of(index + 1));
+  } catch (error) {
+    // Half a ceremony's keys would stand in the way of the next. By name: the token may have made what it denies.
+    for (const label of KEY_LABELS) destroyAll(session, label);
+    throw error;
+  }
+}
+
 function generateKey(session: Session, label: string, id: Buffer): void {
   session.generateKeyPair(
     KeyGenMechanism.EC,
     { token: true, private: false, label, id, verify: true, paramsEC: encodeOid(OID.prime256v1) },
     { token: true, private: true, label, id, sign: true, sensitive: true, extractable: false },
   );
+}
+
+function destroyAll(session: Session, label: string): void {
+  try {
+    const objects = session.find({ label });
+    for (let i = 0; i < objects.length; i++) objects.items(i).destroy();
+  } catch {
+    // The failure that led here is the one to tell; the next ceremony says what is left.
+  }
 }
 
 /** The return value behind an error of the addon, 0 for none. */

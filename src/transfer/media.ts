@@ -1,8 +1,10 @@
 import { createHash, type Hash } from "node:crypto";
 import { join } from "node:path";
 import { BUNDLE_FILES, isBundleDirectory } from "./bundle-files.ts";
-import { MediumError, onMedium } from "./medium-error.ts";
+import { goneError, MediumError, onMedium } from "./medium-error.ts";
 import type { MediumFiles, NewFile } from "./medium-files.ts";
+import { isReceiptName } from "./receipt.ts";
+import { isMountPlace } from "./removable-media.ts";
 
 /** A piece of one of a bundle's files; the pieces of a file follow one another. */
 export interface BundleChunk {
@@ -61,6 +63,7 @@ export async function inspectMedium(files: MediumFiles, medium: string): Promise
       "This path is not a directory. Name the directory where the medium is mounted.",
     );
   }
+  await checkMounted(files, medium);
   await onMedium(() => files.checkWritable(medium));
   const names = [...(await onMedium(() => files.list(medium)))].sort();
   const isPart = (name: string) => /^ALB_[0-9A-F]{8}_\d{5,7}\.PART\d?$/.test(name);
@@ -68,8 +71,24 @@ export async function inspectMedium(files: MediumFiles, medium: string): Promise
     freeBytes: await onMedium(() => files.freeBytes(medium)),
     bundles: names.filter(isBundleDirectory),
     parts: names.filter(isPart),
-    foreign: names.filter((name) => !isBundleDirectory(name) && !isPart(name)),
+    foreign: names.filter((name) => !isBundleDirectory(name) && !isPart(name) && !isReceiptName(name)),
   };
+}
+
+/** An empty mount point is a directory like any other: what is written there never leaves the machine. */
+async function checkMounted(files: MediumFiles, medium: string): Promise<void> {
+  if (!isMountPlace(medium)) return;
+  const [here, root] = [await onMedium(() => files.deviceOf(medium)), await files.deviceOf("/")];
+  if (here !== root) return;
+  throw new MediumError(
+    "missing",
+    "Nothing is mounted at this path: what is written here would stay in this machine. Insert the medium, or name another.",
+  );
+}
+
+/** After a medium is unmounted its path leads to the directory below, on the machine's own disk. */
+async function checkStillThere(files: MediumFiles, medium: string, device: number): Promise<void> {
+  if ((await onMedium(() => files.deviceOf(medium))) !== device) throw goneError();
 }
 
 /**
@@ -84,6 +103,7 @@ export async function writeBundles(
   progress: MediumProgress,
 ): Promise<MediumResult> {
   const report = await inspectMedium(files, medium);
+  const device = await onMedium(() => files.deviceOf(medium));
   const present = new Set(report.bundles);
   checkSpace(
     report.freeBytes,
@@ -103,11 +123,13 @@ export async function writeBundles(
       ? hashSource
       : (b: BundleSource) => writeBundle(files, medium, b, onBytes);
     expected.set(bundle.directory, await write(bundle));
+    await checkStillThere(files, medium, device);
   }
   // Every file and every part directory is durable by now; this makes the final names durable.
   progress.phase("flushing");
   await onMedium(() => files.syncDirectory(medium));
   const isReadFromDevice = await compareAll(files, medium, bundles, expected, present, progress);
+  await checkStillThere(files, medium, device);
   const names = bundles.map(({ directory }) => directory);
   return {
     written: names.filter((name) => !present.has(name)),

@@ -1,10 +1,19 @@
 /**
  * - `missing`, `not-a-directory`, `read-only`, `full`: found before anything was written, or while writing.
  * - `gone`: it was there and no longer answers.
+ * - `several`: more than one is plugged in and none was named.
  * - `different`: it holds another bundle under the same name.
  * - `damaged`: what was read back is not what was written.
  */
-export type MediumProblem = "missing" | "not-a-directory" | "read-only" | "full" | "gone" | "different" | "damaged";
+export type MediumProblem =
+  | "missing"
+  | "several"
+  | "not-a-directory"
+  | "read-only"
+  | "full"
+  | "gone"
+  | "different"
+  | "damaged";
 
 /** A medium that cannot be used. Nothing inside the appliance has changed: what was to be written is still there. Exit code 9. */
 export class MediumError extends Error {
@@ -37,6 +46,11 @@ const SENTENCE: Readonly<Record<"full" | "read-only" | "gone", string>> = {
     "The medium disappeared while it was being used. Nothing is lost: the records are still queued. " +
     "Put it, or another, back and run the same command.",
 };
+
+/** The medium is not there any more, although no operation on it failed. */
+export function goneError(): MediumError {
+  return new MediumError("gone", SENTENCE.gone);
+}
 
 /** Runs one operation on the medium and gives its operating-system errors their sentence; other errors pass. */
 export async function onMedium<T>(operation: () => Promise<T>): Promise<T> {

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { access, lstat, mkdir, open, readdir, rename, statfs } from "node:fs/promises";
+import { access, lstat, mkdir, open, readdir, rename, stat, statfs } from "node:fs/promises";
 import { type ReadBack, readBack } from "./read-back.ts";
 
 /** One file that is being written. */
@@ -13,6 +13,8 @@ export interface NewFile {
 /** The operations of a file system that writing to a medium needs; rejects with the operating system's errors. */
 export interface MediumFiles {
   kindOf(path: string): Promise<"directory" | "file" | "other" | "missing">;
+  /** Number of the device that the path lies on: another one means that a mount came or went. */
+  deviceOf(path: string): Promise<number>;
   list(path: string): Promise<readonly string[]>;
   /** Rejects when the file system or its rights forbid writing. */
   checkWritable(path: string): Promise<void>;
@@ -28,6 +30,7 @@ export interface MediumFiles {
 
 export const nodeMediumFiles: MediumFiles = {
   kindOf,
+  deviceOf: async (path) => (await stat(path)).dev,
   list: (path) => readdir(path),
   checkWritable: (path) => access(path, constants.W_OK),
   freeBytes: async (path) => {

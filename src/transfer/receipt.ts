@@ -182,3 +182,13 @@ function isTime(at: string): boolean {
 export function receiptFileName({ log, importer, number }: Pick<Receipt, "log" | "importer" | "number">): string {
   return `ALR_${log.toUpperCase()}_${importer.toUpperCase()}_${String(number).padStart(5, "0")}`;
 }
+
+/** `receipt-58.svg`, `receipt-58-page-2.png`: names of a receipt's pages to print. */
+export function receiptPageName(number: number, page: number, extension: "svg" | "png"): string {
+  return `receipt-${number}${page === 1 ? "" : `-page-${page}`}.${extension}`;
+}
+
+/** Whether a file is named like a receipt or one of its pages. */
+export function isReceiptName(name: string): boolean {
+  return /^ALR_[0-9A-F]{8}_/.test(name) || /^receipt-\d{1,6}(-page-\d{1,2})?\.(svg|png)$/.test(name);
+}

@@ -22,6 +22,12 @@ const kernelFiles: KernelFiles = {
 
 /** Where systems mount what is plugged in; a removable disk elsewhere may be the system's own. */
 const MOUNT_PLACES = /^\/(?:media|mnt|run\/media)\//;
+
+/** Whether a path lies where systems mount what is plugged in. */
+export function isMountPlace(path: string): boolean {
+  return MOUNT_PLACES.test(path);
+}
+
 const FILE_SYSTEMS = new Set(["vfat", "exfat", "msdos", "ntfs", "ntfs3", "fuseblk", "ext2", "ext3", "ext4", "udf"]);
 
 /**

@@ -35,6 +35,8 @@ const ROWS: readonly BenchRow[] = [
 const FIRST: readonly BenchRow[] = [importRunRow];
 const LAST: readonly BenchRow[] = [startUpRow, slowTokenRow];
 
+/** Load average above which somebody else's work is in the figures. */
+const BUSY_LOAD = 0.5;
 const RESULTS = fileURLToPath(new URL("./results.json", import.meta.url));
 
 interface Finished {
@@ -85,6 +87,7 @@ async function run(options: BenchOptions): Promise<number> {
   const outcomes = finished.flatMap((one) => one.outcomes);
   const { cores, cpu, node, loadBefore } = machine;
   console.log(`\n${cores} cores, ${cpu}, Node ${node}, load before ${loadBefore.toFixed(1)}, scale ${options.scale}\n`);
+  if (loadBefore > BUSY_LOAD) console.log("The machine was busy before the bench began: ratios suffer too.\n");
   console.log(formatTable(outcomes));
   if (profileDir !== undefined) console.log(await describeProfiles(profileDir));
   else await writeResults(options, machine, finished);

@@ -9,7 +9,7 @@ export function describeMachine() {
     memoryGib: Math.round(totalmem() / 2 ** 30),
     kernel: release(),
     node: process.version,
-    /** Above 0.5 before anything was started, the figures are those of a busy machine. */
+    /** Load average of the last minute, before the bench began. */
     loadBefore: oneMinute,
   };
 }

@@ -310,7 +310,7 @@ describe("bridge", () => {
     });
 
     it("answers 413 to chunks that never end, and cuts the sender", async () => {
-      bridge = await restart({ lingerMs: 50 });
+      bridge = await restart({ lingerMs: 1_000 });
       const socket = connect(bridge.port, "127.0.0.1");
       socket.write("POST /sign HTTP/1.1\r\nhost: s\r\ntransfer-encoding: chunked\r\n\r\n");
       const chunk = `1000\r\n${" ".repeat(4_096)}\r\n`;
@@ -327,7 +327,7 @@ describe("bridge", () => {
     });
 
     it("answers 408 to a body that does not arrive in time, and cuts a sender that goes on", async () => {
-      bridge = await restart({ bodyTimeoutMs: 100, lingerMs: 50 });
+      bridge = await restart({ bodyTimeoutMs: 100, lingerMs: 1_000 });
       const socket = connect(bridge.port, "127.0.0.1");
       socket.write("POST /sign HTTP/1.1\r\nhost: s\r\ncontent-length: 1000\r\n\r\n{");
       const drip = setInterval(() => socket.write(" "), 10);

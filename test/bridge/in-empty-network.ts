@@ -24,11 +24,15 @@ async function relay(from: NetConnectOpts, to: NetConnectOpts): Promise<void> {
 const here = (port: string) => ({ host: "127.0.0.1", port: Number(port) });
 await relay(here(appliancePort), { path: applianceSocket });
 await relay({ path: boardSocket }, here(bridgePort));
-const traced = ["-f", "-s", "0", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o", trace];
+// -D: the process that is spawned becomes the bridge itself, so that signals reach it, and not its tracer.
+const traced = ["-D", "-f", "-s", "0", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o", trace];
 const bridge = spawn("strace", [...traced, process.execPath, programPath("airlock-bridge"), "--config", config], {
   stdio: ["ignore", "pipe", "inherit"],
 });
+// However this ends: the bridge does not outlive it.
+process.once("exit", () => bridge.kill("SIGKILL"));
 process.once("SIGTERM", () => bridge.kill("SIGTERM"));
 bridge.stdout.pipe(process.stdout);
-const [code] = await once(bridge, "exit");
+// Not "exit": the tracer writes on until it has closed its end, too.
+const [code] = await once(bridge, "close");
 process.exit(code ?? 1);

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
 /** One HTTP answer as it came over the socket. */
@@ -20,7 +19,8 @@ export async function readAnswers(socket: Socket): Promise<RawAnswer[]> {
   const chunks: Buffer[] = [];
   socket.on("data", (chunk: Buffer) => chunks.push(chunk));
   socket.on("error", () => undefined);
-  if (!socket.closed) await once(socket, "close");
+  // Not `once`, which rejects at an error although it has a listener.
+  if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
   return parseAnswers(Buffer.concat(chunks).toString("latin1"));
 }
 

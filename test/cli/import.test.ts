@@ -93,7 +93,7 @@ describe("airlock-import", function () {
     const ran = await run("run", medium, ...apiArgs(), "--receipt-to", join(root, "back"));
     assert.equal(ran.code, 0, ran.out + ran.err);
     assert.match(ran.out, /delivered 12 +already there 0 +rejected 0 +pending 0/);
-    assert.match(ran.out, /Next: carry .*ALR_A7F3C2E1_EU1_00001 back/);
+    assert.match(ran.out, /Next: print .*receipt-1\.svg[\s\S]*or carry .*ALR_A7F3C2E1_EU1_00001 back/);
     assert.equal(factory.devices.size, 12);
     const receipt = await readFile(join(root, "back", "ALR_A7F3C2E1_EU1_00001"));
     assert.equal((await createReceiptApplier(site.log).apply(receipt, OPERATOR)).delivered, 12);

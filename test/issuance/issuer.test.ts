@@ -178,7 +178,13 @@ describe("issuing one certificate", () => {
       summary: { value: () => site.log.summary() },
     });
     const request = rawRequest();
-    const findNothing = { findByUuid: none, findByKey: none, findByName: none, checkSpace: () => undefined };
+    const findNothing = {
+      custody: () => site.log.custody(),
+      findByUuid: none,
+      findByKey: none,
+      findByName: none,
+      checkSpace: () => undefined,
+    };
     await assert.rejects(site.issuer({}, { log: Object.assign(failing, findNothing) }).register(request, STATION_BY));
     assert.equal((await site.issuer().register(request, STATION_BY)).isStored, false);
     assert.equal(site.log.summary().registrations, 1);

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { MARKER_FILE } from "../../src/signer/pin-guard.ts";
 import { makeProxiedModule, type ProxiedModule } from "../support/pkcs11-proxy/proxied-module.ts";
 import { findSoftHsm } from "../support/softhsm.ts";
@@ -285,6 +284,44 @@ describe("token faults", function () {
     assert.equal(wrongAnswers(report, ceremony.deviceCa), 0);
   });
 
+  describe("at the ceremony", () => {
+    let bare: SignerSite;
+    beforeEach(async () => {
+      bare = await makeSignerSite({ module: proxy.path, timeoutMs: PATIENT_MS });
+      await signer.close();
+      signer = await startInProcess(bare, true);
+      await untilState("ready");
+    });
+    afterEach(async () => {
+      await signer.close();
+      await bare.remove();
+      signer = await startInProcess(site);
+    });
+
+    for (const [title, order] of [
+      ["fails at the second key", "C_GenerateKeyPair rc 5 2"],
+      ["makes the second key and then fails", "C_GenerateKeyPair rc-after 48 2"],
+      ["is full", "C_GenerateKeyPair rc 49 1"],
+    ] as const) {
+      it(`KEY-CAPTIVE leaves no part of a ceremony behind when the token ${title}`, async () => {
+        await proxy.arm(order);
+        await assert.rejects(signer.client.generateKeys(), { code: "away" });
+        await proxy.disarm();
+        await untilState("ready");
+        assert.equal((await signer.client.generateKeys()).length, 3);
+      });
+    }
+
+    for (const order of ["C_GenerateKeyPair crash 0 once", "C_GenerateKeyPair exit 0 once"]) {
+      it(`KEY-CAPTIVE makes no keys in a token that dies of it, and all of them in the next try: ${order}`, async () => {
+        await proxy.arm(order);
+        await assert.rejects(signer.client.generateKeys(), { code: "away" });
+        await untilState("ready");
+        assert.equal((await signer.client.generateKeys()).length, 3);
+      });
+    }
+  });
+
   describe("that hang", () => {
     before(() => configure(site, `timeout_ms = ${PATIENT_MS}`, `timeout_ms = ${STRICT_MS}`));
     after(() => configure(site, `timeout_ms = ${STRICT_MS}`, `timeout_ms = ${PATIENT_MS}`));
@@ -320,7 +357,7 @@ describe("token faults", function () {
 
     it("signs with the others while one hangs", async () => {
       const before = await strikes();
-      while (signer.log().split("a token child is ready").length <= 3) await pause(10);
+      await signer.untilReady(3);
       const load = startLoad();
       await load.more(IN_FLIGHT);
       await proxy.arm("C_Sign hang 0 once");

@@ -30,7 +30,7 @@ const DIGEST = Buffer.alloc(32, 1);
 const REFUSED = { control: "SIGNER-GATE", code: "malformed" };
 
 describe("the signer's gate, over its socket", function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   let site: SignerSite;
   let ceremony: CeremonyOutcome;
   let program: RunningProgram;
@@ -235,7 +235,7 @@ describe("the signer's gate, over its socket", function () {
 });
 
 describe("the ceremony's gate", function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   let site: SignerSite;
   let program: RunningProgram;
   let signer: CeremonySigner;

@@ -1,22 +1,28 @@
 import { readFile } from "node:fs/promises";
+import { setTimeout as pause } from "node:timers/promises";
 import { pino } from "pino";
 import { systemClock } from "../../src/clock.ts";
 import { parseApplianceConfig } from "../../src/config/appliance-config.ts";
 import type { CeremonySigner } from "../../src/hsm/signer-client.ts";
 import { runSigner } from "../../src/signer/run-signer.ts";
-import type { SignerSite } from "./signer-site.ts";
+import type { SignerSite, SiteToken } from "./signer-site.ts";
 
 /** A signer inside the test's own process, whose token children alone are processes of their own: quick to start. */
 export interface InProcessSigner {
   readonly client: CeremonySigner;
   /** Everything that it logged. */
   log(): string;
+  /**
+   * Waits until so many children have become ready. Before that a kill may strike in C_Login, in which SoftHSM rewrites
+   * its token in place: then there is no token any more.
+   */
+  untilReady(children: number): Promise<void>;
   /** Kills its token children, as a crash or the kernel would. */
   killChildren(): Promise<void>;
   close(): Promise<void>;
 }
 
-export async function startInProcess(site: SignerSite, isCeremony = false): Promise<InProcessSigner> {
+export async function startInProcess(site: SignerSite<SiteToken>, isCeremony = false): Promise<InProcessSigner> {
   const config = parseApplianceConfig(site.configFile, await readFile(site.configFile, "utf8"));
   const lines: string[] = [];
   const running = await runSigner(config, {
@@ -32,6 +38,9 @@ export async function startInProcess(site: SignerSite, isCeremony = false): Prom
   return {
     client,
     log: () => lines.join(""),
+    untilReady: async (children) => {
+      while (lines.filter((line) => line.includes("a token child is ready")).length < children) await pause(10);
+    },
     killChildren,
     async close() {
       client.close();

@@ -75,7 +75,7 @@ async function deleteKey({ token }: SignerSite, label: string): Promise<void> {
 }
 
 describe("a token whose keys are not captive", function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   let site: SignerSite;
   let ceremony: CeremonyOutcome;
   let program: RunningProgram | undefined;
@@ -143,7 +143,7 @@ describe("a token whose keys are not captive", function () {
 });
 
 describe("a PIN that the token refuses", function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   const CKR_OK = 0;
   const CKR_PIN_INCORRECT = 0xa0;
   let proxy: ProxiedModule;
@@ -153,7 +153,7 @@ describe("a PIN that the token refuses", function () {
 
   before(async () => {
     proxy = await makeProxiedModule(await findSoftHsm());
-    site = await makeSignerSite({ module: proxy.path, children: 3 });
+    site = await makeSignerSite({ module: proxy.path, children: 2 });
     ceremony = await holdCeremony(site);
     signer = site.connect();
   });

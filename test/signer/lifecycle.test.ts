@@ -4,6 +4,9 @@ import { chmod, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { CeremonySigner } from "../../src/hsm/signer-client.ts";
+import { makeProxiedModule, type ProxiedModule } from "../support/pkcs11-proxy/proxied-module.ts";
+import { findSoftHsm } from "../support/softhsm.ts";
+import { HostileClient } from "./hostile-client.ts";
 import {
   type CeremonyOutcome,
   childrenOf,
@@ -22,7 +25,7 @@ const EXIT_USAGE = 2;
 const EXIT_INTEGRITY = 5;
 
 describe("airlock-signer, the program", function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   let site: SignerSite;
   let ceremony: CeremonyOutcome;
   let signer: CeremonySigner;
@@ -165,6 +168,39 @@ describe("airlock-signer, the program", function () {
     const ledger = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value.ledger] : []));
     assert.equal(new Set(ledger).size, ledger.length);
     await untilStatus(signer, ({ state }) => state === "ready");
+  });
+});
+
+describe("airlock-signer with a slow token", function () {
+  this.timeout(120_000);
+  const REQUESTS = 10;
+  let proxy: ProxiedModule;
+  let site: SignerSite;
+
+  before(async () => {
+    proxy = await makeProxiedModule(await findSoftHsm());
+    site = await makeSignerSite({ module: proxy.path });
+  });
+
+  after(async () => {
+    await site.remove();
+    await proxy.remove();
+  });
+
+  it("SIGN-LEDGER answers every request that it has taken before it ends", async () => {
+    const { deviceCa } = await holdCeremony(site);
+    const program = await site.start();
+    await proxy.arm("C_Sign delay 50 1");
+    const peer = new HostileClient(site.socket);
+    for (let id = 1; id <= REQUESTS; id++) {
+      peer.send({ id, op: "sign", key: "device-ca", tbs: deviceTbs(deviceCa).toString("base64"), head: NO_HEAD });
+    }
+    const answers = [await peer.next()];
+    const ended = program.stop();
+    for (let i = 1; i < REQUESTS; i++) answers.push(await peer.next());
+    assert.ok(answers.every((answer) => answer?.ok === true));
+    assert.equal(await ended, 0);
+    assert.equal(await peer.next(), undefined);
   });
 });
 

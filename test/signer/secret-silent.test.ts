@@ -16,7 +16,7 @@ import {
 } from "./signer-site.ts";
 
 describe("the PIN of a running signer", function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   let site: SignerSite;
   let ceremony: CeremonyOutcome;
   let program: RunningProgram;

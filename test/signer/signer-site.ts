@@ -26,10 +26,16 @@ export const YEAR_MS = 365 * 86_400_000;
 
 const PROGRAM = fileURLToPath(new URL("../../src/bin/airlock-signer.ts", import.meta.url));
 
+/** What a site needs of its token. */
+export type SiteToken = Pick<SoftToken, "module" | "serial" | "pinFile" | "remove"> & {
+  readonly moduleParameters?: string;
+  readonly environment: Readonly<Record<string, string>>;
+};
+
 /** A token, a configuration and certificates that airlock-signer runs on; the programs are real processes. */
-export interface SignerSite {
+export interface SignerSite<T extends SiteToken = SoftToken> {
   readonly directory: string;
-  readonly token: SoftToken;
+  readonly token: T;
   readonly configFile: string;
   readonly socket: string;
   readonly ledgerFile: string;
@@ -66,12 +72,16 @@ export interface SiteSettings {
 }
 
 export async function makeSignerSite(settings: SiteSettings = {}): Promise<SignerSite> {
-  const token = await makeSoftToken();
+  return await makeSiteOn(await makeSoftToken(), settings);
+}
+
+/** @param token is removed with the site */
+export async function makeSiteOn<T extends SiteToken>(token: T, settings: SiteSettings = {}): Promise<SignerSite<T>> {
   const directory = await mkdtemp(join(tmpdir(), "airlock-signer-"));
   const at = (name: string) => join(directory, name);
   await writeFile(at("airlock.toml"), configText(token, settings));
   const running = new Set<ChildProcess>();
-  const site: SignerSite = {
+  const site: SignerSite<T> = {
     directory,
     token,
     configFile: at("airlock.toml"),
@@ -92,7 +102,11 @@ export async function makeSignerSite(settings: SiteSettings = {}): Promise<Signe
   return site;
 }
 
-async function startProgram(site: SignerSite, flags: string[], running: Set<ChildProcess>): Promise<RunningProgram> {
+async function startProgram(
+  site: SignerSite<SiteToken>,
+  flags: string[],
+  running: Set<ChildProcess>,
+): Promise<RunningProgram> {
   const env = { PATH: process.env.PATH ?? "", ...site.token.environment };
   const child = spawn(process.execPath, [PROGRAM, "--config", site.configFile, ...flags], {
     env,
@@ -122,7 +136,7 @@ async function startProgram(site: SignerSite, flags: string[], running: Set<Chil
 }
 
 /** Asks for the status until somebody answers; a program that ends instead fails the test. */
-async function untilAnswering(site: SignerSite, child: ChildProcess): Promise<void> {
+async function untilAnswering(site: SignerSite<SiteToken>, child: ChildProcess): Promise<void> {
   const signer = site.connect();
   try {
     for (;;) {
@@ -153,22 +167,27 @@ export async function holdCeremony(site: SignerSite): Promise<CeremonyOutcome> {
   const program = await site.start("--ceremony");
   const signer = site.connect();
   try {
-    const keys = await signer.generateKeys();
-    const spkiOf = (label: string) => Buffer.from(keys.find((key) => key.label === label)?.spki ?? "", "base64");
-    const lineCa = await signLineCa(signer, spkiOf("line-ca"));
-    await writeFile(site.lineCaFile, lineCa.pem);
-    const deviceSpki = spkiOf("device-ca");
-    await signer.signCeremony(
-      "device-ca",
-      buildDeviceCaCsrInfo({ commonName: "fio-test", factory: FACTORY, spkiDer: deviceSpki }),
-    );
-    const deviceCa = makeDeviceCa(deviceSpki);
-    await writeFile(site.deviceCaFile, deviceCa.pem);
-    return { deviceCa, lineCa, status: await signer.reload() };
+    return await leadCeremony(site, signer);
   } finally {
     signer.close();
     await program.stop();
   }
+}
+
+/** The ceremony with a signer that runs in its mode already. */
+export async function leadCeremony(site: SignerSite<SiteToken>, signer: CeremonySigner): Promise<CeremonyOutcome> {
+  const keys = await signer.generateKeys();
+  const spkiOf = (label: string) => Buffer.from(keys.find((key) => key.label === label)?.spki ?? "", "base64");
+  const lineCa = await signLineCa(signer, spkiOf("line-ca"));
+  await writeFile(site.lineCaFile, lineCa.pem);
+  const deviceSpki = spkiOf("device-ca");
+  await signer.signCeremony(
+    "device-ca",
+    buildDeviceCaCsrInfo({ commonName: "fio-test", factory: FACTORY, spkiDer: deviceSpki }),
+  );
+  const deviceCa = makeDeviceCa(deviceSpki);
+  await writeFile(site.deviceCaFile, deviceCa.pem);
+  return { deviceCa, lineCa, status: await signer.reload() };
 }
 
 export async function signLineCa(signer: CeremonySigner, spkiDer: Buffer): Promise<CaCertificate> {
@@ -252,7 +271,7 @@ export async function readLedgerLines(site: SignerSite): Promise<string[]> {
 }
 
 function configText(
-  token: SoftToken,
+  token: SiteToken,
   { children = 1, timeoutMs = 5_000, module = token.module }: SiteSettings,
 ): string {
   return `
@@ -264,7 +283,7 @@ factory_root = "factory-root.pem"
 [signer]
 socket = "signer.sock"
 module = "${module}"
-token_serial = "${token.serial}"
+${token.moduleParameters === undefined ? "" : `module_parameters = ${JSON.stringify(token.moduleParameters)}\n`}token_serial = "${token.serial}"
 pin_file = "${token.pinFile}"
 ledger = "ledger"
 device_ca = "device-ca.pem"

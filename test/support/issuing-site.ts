@@ -57,6 +57,7 @@ export async function makeIssuingSite(): Promise<IssuingSite> {
     factory,
     allowedKeys: ["P-256"],
     production: "allow",
+    orders: "off",
     validityDays: 7_300,
     backdateMinutes: 5,
     clockJumpDays: 30,

@@ -1,4 +1,5 @@
 import { lineHash, ZERO_HASH } from "../../src/log/chain.ts";
+import { CustodyState } from "../../src/log/custody-state.ts";
 import type { Log, RegistrationState, RegistrationView } from "../../src/log/log.ts";
 import type { LogRecord, RecordDraft, RegistrationRecord, StoredRecord } from "../../src/log/record.ts";
 import { encodeRecord, parseRecord } from "../../src/log/record-codec.ts";
@@ -83,6 +84,8 @@ export function makeMemoryLog(log: string, nowMs: () => number, lines: StoredRec
         log,
         head: { seq, hash },
         headAt: all.at(-1)?.at ?? "",
+        clockFloorMs: Date.parse(all.at(-1)?.at ?? "1970-01-01T00:00:00Z"),
+        clockBaselineMs: Date.parse(all.at(-1)?.at ?? "1970-01-01T00:00:00Z"),
         registrations: ofKind("registration").length,
         queued: ofKind("registration").filter((r) => r.seq > sealedThrough).length,
         sealedThrough,
@@ -102,6 +105,7 @@ export function makeMemoryLog(log: string, nowMs: () => number, lines: StoredRec
         .flatMap((a) => (a.act === "trust-importer" ? [a.importer] : []))
         .findLast((i) => i.id === id),
     bundles,
+    custody: () => new CustodyState(() => undefined),
     hashAt: (seq) => lines[seq - 1]?.hash,
     ledgerNumbers: () => new Set(),
     checkSpace: () => undefined,

@@ -1,8 +1,11 @@
 import { parseArgs } from "node:util";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { UsageError } from "../run-tool.ts";
+import { actCommand } from "./act-commands.ts";
+import { auditCommand } from "./audit-command.ts";
 import { initCommand, installCommand } from "./ceremony-commands.ts";
 import { addClient, listClients, revokeClient } from "./client-commands.ts";
+import { orderCommand } from "./order-commands.ts";
 import { requestIdentity } from "./request.ts";
 
 const HELP = `airlock-custody: keys, ceremonies and who may connect
@@ -18,6 +21,21 @@ const HELP = `airlock-custody: keys, ceremonies and who may connect
   airlock-custody client list --config F
   airlock-custody client revoke FINGERPRINT --config F
 
+Acts: what one custodian alone cannot decide. One proposes, others look at it and approve, within 24 hours.
+  airlock-custody act list --config F [--all]
+  airlock-custody act approve ID --config F [--out CERTIFICATE] [--yes]
+  airlock-custody act propose KIND ... --config F
+        enroll-custodian --name N --csr F        revoke-custodian FINGERPRINT
+        trust-importer --importer ID=CERT        confirm-clock
+        order-open --order ID --count N --from DAY --until DAY --station NAME ... [--replacements N]
+              [--production allow|require|forbid] [--group G] [--name-pattern gw-####] [--hardware ID ...] [--uuids F]
+        order-extend --order ID [--count N] [--replacements N] [--until DAY]      (new totals)
+        order-close --order ID
+        allow-reregistration UUID                drop-reject SEQUENCE --reason TEXT
+        deny-uuid UUID --reason TEXT             undeny-uuid UUID
+  airlock-custody order list --config F
+  airlock-custody audit --config F [--from SEQUENCE]
+
 Examples
   airlock-custody request --name line1 --out /etc/airlock
   airlock-custody client add --config custodian.toml --role station --name line1 --csr line1.csr --out line1.pem
@@ -32,6 +50,19 @@ const OPTIONS = {
   "subject-cn": { type: "string" },
   custodian: { type: "string", multiple: true },
   importer: { type: "string", multiple: true },
+  order: { type: "string" },
+  count: { type: "string" },
+  replacements: { type: "string" },
+  from: { type: "string" },
+  until: { type: "string" },
+  station: { type: "string", multiple: true },
+  production: { type: "string" },
+  group: { type: "string" },
+  "name-pattern": { type: "string" },
+  hardware: { type: "string", multiple: true },
+  uuids: { type: "string" },
+  reason: { type: "string" },
+  all: { type: "boolean" },
   yes: { type: "boolean" },
   json: { type: "boolean" },
   help: { type: "boolean", short: "h" },
@@ -60,8 +91,16 @@ export async function custodyMain(args: readonly string[]): Promise<ExitCode> {
       return await requestCommand(values);
     case "client":
       return await clientCommand(values, rest);
+    case "act":
+      return await actCommand(values, rest);
+    case "order":
+      return await orderCommand(values, rest);
+    case "audit":
+      return await auditCommand(values);
     default:
-      throw new UsageError(`say what to do: init, install-cert, request or client. See airlock-custody --help`);
+      throw new UsageError(
+        "say what to do: init, install-cert, request, client, act, order or audit. See airlock-custody --help",
+      );
   }
 }
 
@@ -89,7 +128,7 @@ async function clientCommand(values: CustodyOptions, [action, argument]: readonl
 /** @throws UsageError that names the missing option */
 export function required(
   values: CustodyOptions,
-  name: "config" | "out" | "name" | "role" | "csr" | "subject-cn",
+  name: "config" | "out" | "name" | "role" | "csr" | "subject-cn" | "order" | "count" | "reason",
 ): string {
   const value = values[name];
   if (value === undefined) throw new UsageError(`--${name} is missing. See airlock-custody --help`);

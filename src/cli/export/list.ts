@@ -1,11 +1,10 @@
-import type { TransferClient } from "../../rpc/transfer-client.ts";
-import { EXIT, type ExitCode } from "../exit-codes.ts";
+import { EXIT } from "../exit-codes.ts";
 import { encodeJson, formatCount } from "../text.ts";
-import type { ExportOptions } from "./main.ts";
+import type { ExportCommand } from "./command.ts";
 import { rejectSentence } from "./receipt-apply.ts";
 
 /** `list`: a line per registration, in the order in which they were made. */
-export async function listCommand(client: TransferClient, values: ExportOptions): Promise<ExitCode> {
+export const listCommand: ExportCommand = async (_words, values, _output, client) => {
   const { state, station, uuid, name, from, until } = values;
   let count = 0;
   for await (const one of client.registrations({ state, station, uuid, name, from, until })) {
@@ -16,4 +15,4 @@ export async function listCommand(client: TransferClient, values: ExportOptions)
   }
   process.stderr.write(`${formatCount(count)} registrations\n`);
   return count === 0 ? EXIT.nothingToDo : EXIT.done;
-}
+};

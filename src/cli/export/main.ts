@@ -1,50 +1,61 @@
 import { parseArgs } from "node:util";
-import { openTransferClient, type TransferClient } from "../../rpc/transfer-client.ts";
+import { openTransferClient } from "../../rpc/transfer-client.ts";
 import { readClientIdentity } from "../client-identity.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
+import { openOutput } from "../import/output.ts";
 import { UsageError } from "../run-tool.ts";
-import { exportBundles } from "./export-bundles.ts";
+import type { ExportCommand } from "./command.ts";
+import { resubmitCommand, voidCommand } from "./decide.ts";
+import { exportCommand } from "./export-bundles.ts";
+import { HELP } from "./help.ts";
 import { listCommand } from "./list.ts";
-import { applyReceiptFile } from "./receipt-apply.ts";
-import { showStatus } from "./status.ts";
-
-const HELP = `airlock-export: sealed bundles out, receipts in
-
-  airlock-export status                         what is queued, what waits for a receipt
-  airlock-export export --to DIR [--yes]        seals what is queued; writes it and everything not yet acknowledged
-        --heartbeat     seal a bundle even when nothing is queued
-        --bundle N      write bundle N again, seal nothing
-        --only-new      leave out bundles that only wait for a receipt
-  airlock-export list [--state S] [--station N] [--uuid U] [--name N] [--from DATE] [--until DATE]
-  airlock-export receipt apply FILE             takes a receipt from the far side
-
-  --config FILE   how to reach the appliance (default /etc/airlock/operator.toml)
-  --json          NDJSON on stdout; sentences for people go to stderr
-
-Examples
-  airlock-export status
-  airlock-export export --to /media/usb0
-  airlock-export receipt apply /media/usb0/ALR_A7F3C2E1_EU1_00058
-`;
+import { receiptApplyCommand } from "./receipt-apply.ts";
+import { receiptScanCommand } from "./receipt-scan.ts";
+import { rejectsCommand } from "./rejects.ts";
+import { slipCommand } from "./slip.ts";
+import { statusCommand } from "./status.ts";
+import { verifyCommand } from "./verify.ts";
 
 const OPTIONS = {
   config: { type: "string", default: "/etc/airlock/operator.toml" },
   to: { type: "string" },
+  tar: { type: "string" },
   bundle: { type: "string" },
   "only-new": { type: "boolean" },
   heartbeat: { type: "boolean" },
+  "factory-root": { type: "string", default: "/etc/airlock/factory-root.pem" },
+  overdue: { type: "string", default: "4" },
   state: { type: "string", default: "" },
   station: { type: "string", default: "" },
   uuid: { type: "string", default: "" },
   name: { type: "string", default: "" },
   from: { type: "string", default: "" },
   until: { type: "string", default: "" },
+  reason: { type: "string", default: "" },
   yes: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   help: { type: "boolean", short: "h" },
 } as const;
 
 export type ExportOptions = ReturnType<typeof parse>["values"];
+
+interface Entry {
+  readonly run: ExportCommand;
+  /** How many words may follow the command. */
+  readonly words: number;
+}
+
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  status: { run: statusCommand, words: 0 },
+  export: { run: exportCommand, words: 0 },
+  list: { run: listCommand, words: 0 },
+  rejects: { run: rejectsCommand, words: 0 },
+  resubmit: { run: resubmitCommand, words: 1 },
+  void: { run: voidCommand, words: 1 },
+  slip: { run: slipCommand, words: 1 },
+  "receipt apply": { run: receiptApplyCommand, words: 1 },
+  "receipt scan": { run: receiptScanCommand, words: 0 },
+};
 
 function parse(args: readonly string[]) {
   return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
@@ -57,22 +68,25 @@ export async function exportMain(args: readonly string[]): Promise<ExitCode> {
     process.stdout.write(HELP);
     return EXIT.done;
   }
-  const run = chooseCommand(values, positionals);
+  const output = openOutput(values.json);
+  if (positionals[0] === "verify") return await verifyCommand(positionals.slice(1), values, output);
+  const { run, words } = chooseCommand(positionals);
   const client = openTransferClient(await readClientIdentity(values.config));
   try {
-    return await run(client);
+    return await run(words, values, output, client);
   } finally {
     client.close();
   }
 }
 
-function chooseCommand(values: ExportOptions, words: readonly string[]): (client: TransferClient) => Promise<ExitCode> {
-  const [command, action, argument] = words;
-  if (command === "status" && words.length === 1) return (client) => showStatus(client, values);
-  if (command === "list" && words.length === 1) return (client) => listCommand(client, values);
-  if (command === "export" && words.length === 1) return (client) => exportBundles(client, values);
-  if (command === "receipt" && action === "apply" && argument !== undefined) {
-    return (client) => applyReceiptFile(client, argument, values);
+function chooseCommand(positionals: readonly string[]): { run: ExportCommand; words: readonly string[] } {
+  const length = positionals[0] === "receipt" ? 2 : 1;
+  const name = positionals.slice(0, length).join(" ");
+  const words = positionals.slice(length);
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (entry === undefined) {
+    throw new UsageError(`say what to do: ${Object.keys(COMMANDS).join(", ")}, verify. See airlock-export --help`);
   }
-  throw new UsageError("say what to do: status, export, list or receipt apply FILE. See airlock-export --help");
+  if (words.length > entry.words) throw new UsageError(`too many words after ${name}. See airlock-export --help`);
+  return { run: entry.run, words };
 }

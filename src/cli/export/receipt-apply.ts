@@ -1,36 +1,43 @@
 import { open } from "node:fs/promises";
 import type { TransferClient } from "../../rpc/transfer-client.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
+import type { Output } from "../import/output.ts";
 import { UsageError } from "../run-tool.ts";
 import { encodeJson, formatCount } from "../text.ts";
-import type { ExportOptions } from "./main.ts";
+import type { ExportCommand } from "./command.ts";
 
 const MAX_RECEIPT_BYTES = 256 * 1024;
 
 /** `receipt apply FILE`: every check is printed; applying a receipt again changes nothing. */
-export async function applyReceiptFile(client: TransferClient, path: string, values: ExportOptions): Promise<ExitCode> {
-  const applied = await client.applyReceipt(await readReceipt(path));
-  if (values.json) {
-    process.stdout.write(`${encodeJson(applied)}\n`);
-    return EXIT.done;
+export const receiptApplyCommand: ExportCommand = async ([path], _values, output, client) => {
+  if (path === undefined) throw new UsageError("name the receipt: airlock-export receipt apply /media/usb0/ALR_...");
+  return await applyReceipt(client, await readReceipt(path), output);
+};
+
+/** Hands a receipt, PEM or DER, to the appliance and shows what it changed. */
+export async function applyReceipt(client: TransferClient, receipt: Buffer, output: Output): Promise<ExitCode> {
+  const applied = await client.applyReceipt(receipt);
+  output.emit({ event: "receipt", ...JSON.parse(encodeJson(applied)) });
+  for (const line of applied.evidence) output.say(`  ${line}`);
+  if (applied.alreadyApplied) output.say("This receipt was applied before. Nothing changed.");
+  output.say(
+    `Delivered ${formatCount(applied.delivered)} (${formatCount(applied.duplicates)} of them were already there)   rejected ${applied.rejected.length}`,
+  );
+  for (const { sequence, name, code } of applied.rejected) {
+    output.say(`  ${formatCount(sequence)} ${name}: ${rejectSentence(code)}`);
   }
-  for (const line of applied.evidence) process.stdout.write(`  ${line}\n`);
-  if (applied.alreadyApplied) process.stdout.write("This receipt was applied before. Nothing changed.\n");
-  const rejected = applied.rejected.map(
-    ({ sequence, name, code }) => `  ${formatCount(sequence)} ${name}: ${rejectSentence(code)}\n`,
-  );
-  process.stdout.write(
-    `Delivered ${formatCount(applied.delivered)} (${formatCount(applied.duplicates)} of them were already there)   rejected ${applied.rejected.length}\n${rejected.join("")}`,
-  );
   if (applied.missingBundles.length > 0) {
-    process.stdout.write(
-      `The far side misses bundle ${applied.missingBundles.join(", ")}. Most likely it is on another stick.\n`,
+    output.say(
+      `The far side misses bundle ${applied.missingBundles.join(", ")}. Most likely it is on another stick; the next export carries it again.`,
     );
   }
-  process.stdout.write(
-    `Next: ${applied.rejected.length > 0 ? "airlock-export list --state rejected" : "airlock-export status"}\n`,
-  );
-  return EXIT.done;
+  output.say(`Next: ${nextStep(applied.rejected.length, applied.missingBundles.length)}`);
+  return applied.alreadyApplied ? EXIT.nothingToDo : EXIT.done;
+}
+
+function nextStep(rejected: number, missing: number): string {
+  if (rejected > 0) return "airlock-export rejects";
+  return missing > 0 ? "airlock-export export" : "airlock-export status";
 }
 
 async function readReceipt(path: string): Promise<Buffer> {

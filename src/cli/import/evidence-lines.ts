@@ -1,6 +1,7 @@
 import type { Evidence, RefusedBundle } from "../../importer/evidence.ts";
 import type { Missing } from "../../importer/join-bundles.ts";
 import type { Scan } from "../../importer/scan-medium.ts";
+import { checkWords } from "../../transfer/check-words.ts";
 import { formatCount } from "../text.ts";
 import type { Output } from "./output.ts";
 
@@ -68,3 +69,17 @@ export function showGap({ gaps, bundles }: Missing, output: Output): void {
 function printable(name: string): string {
   return name.replace(/[^ -~]/g, "?").slice(0, 64);
 }
+
+/** The words that the other side reads on its screen or on the packing slip. */
+export function showCheckWords(
+  bundles: readonly { readonly bundle: number; readonly id: string }[],
+  output: Output,
+): void {
+  for (const { bundle, id } of bundles) output.emit({ event: "words", bundle, id, words: checkWords(id) });
+  for (const { bundle, id } of bundles.slice(0, MAX_WORD_LINES)) {
+    output.say(`  Bundle ${bundle}   id ${id.slice(0, 8)} ${id.slice(8, 16)}   check words  ${checkWords(id)}`);
+  }
+  if (bundles.length > MAX_WORD_LINES) output.say(`  and ${formatCount(bundles.length - MAX_WORD_LINES)} more bundles`);
+}
+
+const MAX_WORD_LINES = 8;

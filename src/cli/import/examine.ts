@@ -11,7 +11,7 @@ import type { VerifiedBundle } from "../../importer/verify-bundle.ts";
 import { Refusal } from "../../refusal.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { exitCodeFor, UsageError } from "../run-tool.ts";
-import { showEvidence, showGap, showOthers, showRefused } from "./evidence-lines.ts";
+import { showCheckWords, showEvidence, showGap, showOthers, showRefused } from "./evidence-lines.ts";
 import type { Output } from "./output.ts";
 
 /** The bundles of one appliance's log, joined to what is known of it; nothing is stored yet. */
@@ -81,6 +81,10 @@ async function examineLog(
     );
     const missing = countMissing([...after.bundles.values()]);
     showGap(missing, output);
+    showCheckWords(
+      joined.map(({ bundle }) => ({ bundle: bundle.manifest.bundle, id: bundle.id })),
+      output,
+    );
     return { trust, directory, joined, after, missing };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;

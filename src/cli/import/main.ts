@@ -21,11 +21,14 @@ const HELP = `airlock-import: verifies bundles, brings devices to the Factory, w
   airlock-import run [DIR...] --api URL --token-file FILE
                                                 verifies, delivers, writes the receipt; again continues
         --api-ca FILE        trust this CA for the API instead of the public ones
-        --receipt-to DIR     write the receipt here too, for the way back
+        --receipt-to DIR     write the receipt's file here too, for the way back
+        --print-to DIR       write its pages here: receipt-N.svg and receipt-N.png
+        --qr                 show its codes on the terminal
         --clear-denied       first take uuids of these bundles off the Factory's deny list
         --retry-rejected     try rejected devices again
         --concurrency N      calls at the same time, 1 to 16 (default 4)
-  airlock-import receipt [--receipt-to DIR]     the newest receipt once more
+  airlock-import receipt [--receipt-to DIR] [--print-to DIR] [--qr]
+                                                the newest receipt once more
   airlock-import report --out FILE              one HTML page about everything imported
   airlock-import denied [clear UUID...] --api URL --token-file FILE
                                                 deny-list entries of devices that were imported here
@@ -52,6 +55,8 @@ const OPTIONS = {
   "token-file": { type: "string" },
   "api-ca": { type: "string" },
   "receipt-to": { type: "string" },
+  "print-to": { type: "string" },
+  qr: { type: "boolean", default: false },
   "clear-denied": { type: "boolean", default: false },
   "retry-rejected": { type: "boolean", default: false },
   concurrency: { type: "string", default: "4" },

@@ -8,9 +8,12 @@ import type { Journal } from "../../importer/journal.ts";
 import { findUndecided, readOpenRegistrations } from "../../importer/open-registrations.ts";
 import { encodeRejects } from "../../importer/rejects-csv.ts";
 import type { Trust } from "../../importer/trust-store.ts";
+import { writeReceiptPages } from "../../importer/write-receipt-pages.ts";
+import { checkWords } from "../../transfer/check-words.ts";
 import { formatCount } from "../text.ts";
 import type { ImportOptions } from "./main.ts";
 import type { Output } from "./output.ts";
+import { showTerminalCodes } from "./terminal-codes.ts";
 
 export interface ResultParts {
   readonly journal: Journal;
@@ -31,7 +34,8 @@ export async function writeResults(parts: ResultParts): Promise<void> {
   if (issued === undefined) return output.say("No bundle was ever imported, so there is no receipt to write.");
   const file = await writeReceiptFile(join(directory, "receipts"), issued);
   const copy = options["receipt-to"] === undefined ? undefined : await writeReceiptFile(options["receipt-to"], issued);
-  showReceipt(issued, copy ?? file, output);
+  const pages = await writeReceiptPages(options["print-to"] ?? join(directory, "receipts"), issued, trust.appliance);
+  showReceipt(issued, copy ?? file, pages, output);
   const rejects = encodeRejects(journal.state, registrations);
   if (rejects.split("\r\n").length > 2) {
     const path = join(directory, `rejects-${issued.receipt.number}.csv`);
@@ -39,21 +43,28 @@ export async function writeResults(parts: ResultParts): Promise<void> {
     output.say(`Rejected devices, and what to do about each: ${path}`);
   }
   showScrapped(journal, output);
-  output.say(`Next: carry ${copy ?? file} back and run   airlock-export receipt apply FILE`);
+  if (options.qr) await showTerminalCodes(issued);
+  output.say(`Next: print ${pages.join(" and ")}`);
+  output.say("      carry the paper back and run   airlock-export receipt scan");
+  output.say(`   or carry ${copy ?? file} back and run   airlock-export receipt apply FILE`);
 }
 
-function showReceipt({ receipt, sha256 }: IssuedReceipt, file: string, output: Output): void {
+function showReceipt({ receipt, sha256 }: IssuedReceipt, file: string, pages: readonly string[], output: Output): void {
   const { number, bundles, thru } = receipt;
   output.emit({
     event: "receipt",
     number,
     sha256,
     file,
+    pages,
+    words: checkWords(sha256),
     through: thru.seq,
     bundles: bundles.map(({ bundle }) => bundle),
   });
   const covered = bundles.length === 0 ? "no new bundle" : `bundle ${bundles.map(({ bundle }) => bundle).join(", ")}`;
-  output.say(`Receipt ${number} covers ${covered}, everything through ${formatCount(thru.seq)}.   ${file}`);
+  output.say(`Receipt ${number} covers ${covered}, everything through ${formatCount(thru.seq)}.`);
+  output.say(`  check words  ${checkWords(sha256)}`);
+  output.say(`  file ${file}`);
 }
 
 /** Devices are never deleted by us. */

@@ -17,7 +17,7 @@ export function formatNumber(value: number): string {
 export function columnChart(title: string, days: readonly Count[]): string {
   const columns = bucketDays(days);
   const most = Math.max(1, ...columns.map(({ count }) => count));
-  const step = 100 / Math.max(1, columns.length);
+  const step = 100 / Math.max(7, columns.length);
   const bars = columns.map(({ label, count }, i) => {
     const height = (100 * count) / most;
     const place = `x="${round(i * step + step * 0.1)}%" y="${round(100 - height)}%" width="${round(step * 0.8)}%" height="${round(height)}%"`;

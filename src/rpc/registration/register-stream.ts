@@ -25,7 +25,7 @@ export function registerStream(
     try {
       authoriseCall(edge, call.getPeer(), method);
     } catch (error) {
-      call.emit("error", serviceError(reportFailure(edge, method, error)));
+      call.emit("error", serviceError(reportFailure(edge, call.getPeer(), method, error)));
       return;
     }
     new RegistrationStream(edge, method, registerOne, call).start();
@@ -87,7 +87,10 @@ class RegistrationStream {
       }
       return { tag, outcome: { $case: "response", value: await this.#registerOne(request, caller) } };
     } catch (error) {
-      return { tag, outcome: { $case: "refusal", value: reportFailure(this.#edge, this.#method, error) } };
+      return {
+        tag,
+        outcome: { $case: "refusal", value: reportFailure(this.#edge, this.#call.getPeer(), this.#method, error) },
+      };
     }
   }
 

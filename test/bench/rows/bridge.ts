@@ -7,7 +7,7 @@ import { openBoard, type Station } from "../stations.ts";
 import { IN_FLIGHT } from "../throughput.ts";
 
 const REGISTRATIONS = 4_000;
-const TURNS = 3;
+const TURNS = 2;
 const SHARE = 0.7;
 
 /** Takes turns, because a machine drifts: directly, through the bridge, directly, ... */

@@ -111,6 +111,30 @@ export interface Order {
   count: bigint;
   /** Devices made under it. */
   made: bigint;
+  /** New keys that it allows for known devices. */
+  replacements: bigint;
+  /** New keys that were given under it. */
+  replaced: bigint;
+  /** First instant, UTC, ISO 8601. */
+  from: string;
+  /** First instant at which it is over, UTC, ISO 8601. */
+  until: string;
+  /** Client names of the stations. */
+  stations: string[];
+  /** allow, require or forbid. */
+  production: string;
+  /** Device group; empty for the configuration's. */
+  group: string;
+  /** Name pattern; empty for any name. */
+  namePattern: string;
+  /** Hardware ids; none for any. */
+  hardwareIds: string[];
+  /** The devices that it is for; none for any. */
+  uuids: string[];
+  /** When it was opened, UTC, ISO 8601. */
+  openedAt: string;
+  /** When it was closed, UTC, ISO 8601; empty while it is not. */
+  closedAt: string;
 }
 
 export interface ListAuditRequest {
@@ -124,13 +148,17 @@ export interface ListAuditResponse {
 }
 
 export interface ProposeActRequest {
-  /** The act, JSON; its shape depends on its kind. */
+  /** The act, canonical JSON; its shape depends on its kind. At most 14336 bytes. */
   actJson: string;
 }
 
 export interface ProposeActResponse {
   /** SHA-256 of the proposal's canonical bytes, lower-case hex. */
   actId: string;
+  /** Approvals needed, the proposer's included. */
+  needed: number;
+  /** When the proposal lapses, UTC, ISO 8601. */
+  expiresAt: string;
 }
 
 export interface ApproveActRequest {
@@ -145,9 +173,15 @@ export interface ApproveActResponse {
   approvals: number;
   /** Approvals needed. */
   needed: number;
+  /** When the act enrolled a custodian: the certificate, PEM. */
+  certificatePem: string;
+  /** Connections that were cut, when the act revoked a custodian. */
+  connectionsCut: number;
 }
 
 export interface ListActsRequest {
+  /** Also what is in force or lapsed; the newest 100. */
+  includeClosed: boolean;
 }
 
 export interface ListActsResponse {
@@ -164,6 +198,12 @@ export interface Proposal {
   approvedBy: string[];
   /** When the proposal lapses, UTC, ISO 8601. */
   expiresAt: string;
+  /** Approvals needed. */
+  needed: number;
+  /** When it took effect, UTC, ISO 8601; empty while it has not. */
+  inForceAt: string;
+  /** When the act enrolled a custodian: the certificate, PEM. */
+  certificatePem: string;
 }
 
 function createBasePresentShareRequest(): PresentShareRequest {
@@ -1180,7 +1220,23 @@ export const ListOrdersResponse: MessageFns<ListOrdersResponse> = {
 };
 
 function createBaseOrder(): Order {
-  return { id: "", count: 0n, made: 0n };
+  return {
+    id: "",
+    count: 0n,
+    made: 0n,
+    replacements: 0n,
+    replaced: 0n,
+    from: "",
+    until: "",
+    stations: [],
+    production: "",
+    group: "",
+    namePattern: "",
+    hardwareIds: [],
+    uuids: [],
+    openedAt: "",
+    closedAt: "",
+  };
 }
 
 export const Order: MessageFns<Order> = {
@@ -1199,6 +1255,48 @@ export const Order: MessageFns<Order> = {
         throw new globalThis.Error("value provided for field message.made of type uint64 too large");
       }
       writer.uint32(24).uint64(message.made);
+    }
+    if (message.replacements !== 0n) {
+      if (BigInt.asUintN(64, message.replacements) !== message.replacements) {
+        throw new globalThis.Error("value provided for field message.replacements of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.replacements);
+    }
+    if (message.replaced !== 0n) {
+      if (BigInt.asUintN(64, message.replaced) !== message.replaced) {
+        throw new globalThis.Error("value provided for field message.replaced of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.replaced);
+    }
+    if (message.from !== "") {
+      writer.uint32(50).string(message.from);
+    }
+    if (message.until !== "") {
+      writer.uint32(58).string(message.until);
+    }
+    for (const v of message.stations) {
+      writer.uint32(66).string(v!);
+    }
+    if (message.production !== "") {
+      writer.uint32(74).string(message.production);
+    }
+    if (message.group !== "") {
+      writer.uint32(82).string(message.group);
+    }
+    if (message.namePattern !== "") {
+      writer.uint32(90).string(message.namePattern);
+    }
+    for (const v of message.hardwareIds) {
+      writer.uint32(98).string(v!);
+    }
+    for (const v of message.uuids) {
+      writer.uint32(106).string(v!);
+    }
+    if (message.openedAt !== "") {
+      writer.uint32(114).string(message.openedAt);
+    }
+    if (message.closedAt !== "") {
+      writer.uint32(122).string(message.closedAt);
     }
     return writer;
   },
@@ -1240,6 +1338,102 @@ export const Order: MessageFns<Order> = {
             message.made = reader.uint64() as bigint;
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.replacements = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.replaced = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.from = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.until = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.stations.push(reader.string());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.production = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.namePattern = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.hardwareIds.push(reader.string());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.uuids.push(reader.string());
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.openedAt = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.closedAt = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1257,6 +1451,36 @@ export const Order: MessageFns<Order> = {
       id: isSet(object.id) ? globalThis.String(object.id) : "",
       count: isSet(object.count) ? BigInt(object.count) : 0n,
       made: isSet(object.made) ? BigInt(object.made) : 0n,
+      replacements: isSet(object.replacements) ? BigInt(object.replacements) : 0n,
+      replaced: isSet(object.replaced) ? BigInt(object.replaced) : 0n,
+      from: isSet(object.from) ? globalThis.String(object.from) : "",
+      until: isSet(object.until) ? globalThis.String(object.until) : "",
+      stations: globalThis.Array.isArray(object?.stations) ? object.stations.map((e: any) => globalThis.String(e)) : [],
+      production: isSet(object.production) ? globalThis.String(object.production) : "",
+      group: isSet(object.group) ? globalThis.String(object.group) : "",
+      namePattern: isSet(object.namePattern)
+        ? globalThis.String(object.namePattern)
+        : isSet(object.name_pattern)
+        ? globalThis.String(object.name_pattern)
+        : "",
+      hardwareIds: globalThis.Array.isArray(object?.hardwareIds)
+        ? object.hardwareIds.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.hardware_ids)
+        ? object.hardware_ids.map((e: any) => globalThis.String(e))
+        : [],
+      uuids: globalThis.Array.isArray(object?.uuids)
+        ? object.uuids.map((e: any) => globalThis.String(e))
+        : [],
+      openedAt: isSet(object.openedAt)
+        ? globalThis.String(object.openedAt)
+        : isSet(object.opened_at)
+        ? globalThis.String(object.opened_at)
+        : "",
+      closedAt: isSet(object.closedAt)
+        ? globalThis.String(object.closedAt)
+        : isSet(object.closed_at)
+        ? globalThis.String(object.closed_at)
+        : "",
     };
   },
 
@@ -1271,6 +1495,42 @@ export const Order: MessageFns<Order> = {
     if (message.made !== 0n) {
       obj.made = message.made.toString();
     }
+    if (message.replacements !== 0n) {
+      obj.replacements = message.replacements.toString();
+    }
+    if (message.replaced !== 0n) {
+      obj.replaced = message.replaced.toString();
+    }
+    if (message.from !== "") {
+      obj.from = message.from;
+    }
+    if (message.until !== "") {
+      obj.until = message.until;
+    }
+    if (message.stations?.length) {
+      obj.stations = message.stations;
+    }
+    if (message.production !== "") {
+      obj.production = message.production;
+    }
+    if (message.group !== "") {
+      obj.group = message.group;
+    }
+    if (message.namePattern !== "") {
+      obj.namePattern = message.namePattern;
+    }
+    if (message.hardwareIds?.length) {
+      obj.hardwareIds = message.hardwareIds;
+    }
+    if (message.uuids?.length) {
+      obj.uuids = message.uuids;
+    }
+    if (message.openedAt !== "") {
+      obj.openedAt = message.openedAt;
+    }
+    if (message.closedAt !== "") {
+      obj.closedAt = message.closedAt;
+    }
     return obj;
   },
 
@@ -1282,6 +1542,20 @@ export const Order: MessageFns<Order> = {
     message.id = object.id ?? "";
     message.count = (object.count !== undefined && object.count !== null) ? BigInt(object.count) : 0n;
     message.made = (object.made !== undefined && object.made !== null) ? BigInt(object.made) : 0n;
+    message.replacements = (object.replacements !== undefined && object.replacements !== null)
+      ? BigInt(object.replacements)
+      : 0n;
+    message.replaced = (object.replaced !== undefined && object.replaced !== null) ? BigInt(object.replaced) : 0n;
+    message.from = object.from ?? "";
+    message.until = object.until ?? "";
+    message.stations = object.stations?.map((e) => e) || [];
+    message.production = object.production ?? "";
+    message.group = object.group ?? "";
+    message.namePattern = object.namePattern ?? "";
+    message.hardwareIds = object.hardwareIds?.map((e) => e) || [];
+    message.uuids = object.uuids?.map((e) => e) || [];
+    message.openedAt = object.openedAt ?? "";
+    message.closedAt = object.closedAt ?? "";
     return message;
   },
 };
@@ -1511,13 +1785,19 @@ export const ProposeActRequest: MessageFns<ProposeActRequest> = {
 };
 
 function createBaseProposeActResponse(): ProposeActResponse {
-  return { actId: "" };
+  return { actId: "", needed: 0, expiresAt: "" };
 }
 
 export const ProposeActResponse: MessageFns<ProposeActResponse> = {
   encode(message: ProposeActResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.actId !== "") {
       writer.uint32(10).string(message.actId);
+    }
+    if (message.needed !== 0) {
+      writer.uint32(16).uint32(message.needed);
+    }
+    if (message.expiresAt !== "") {
+      writer.uint32(26).string(message.expiresAt);
     }
     return writer;
   },
@@ -1543,6 +1823,22 @@ export const ProposeActResponse: MessageFns<ProposeActResponse> = {
             message.actId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.needed = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.expiresAt = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1562,6 +1858,12 @@ export const ProposeActResponse: MessageFns<ProposeActResponse> = {
         : isSet(object.act_id)
         ? globalThis.String(object.act_id)
         : "",
+      needed: isSet(object.needed) ? globalThis.Number(object.needed) : 0,
+      expiresAt: isSet(object.expiresAt)
+        ? globalThis.String(object.expiresAt)
+        : isSet(object.expires_at)
+        ? globalThis.String(object.expires_at)
+        : "",
     };
   },
 
@@ -1569,6 +1871,12 @@ export const ProposeActResponse: MessageFns<ProposeActResponse> = {
     const obj: any = {};
     if (message.actId !== "") {
       obj.actId = message.actId;
+    }
+    if (message.needed !== 0) {
+      obj.needed = Math.round(message.needed);
+    }
+    if (message.expiresAt !== "") {
+      obj.expiresAt = message.expiresAt;
     }
     return obj;
   },
@@ -1579,6 +1887,8 @@ export const ProposeActResponse: MessageFns<ProposeActResponse> = {
   fromPartial<I extends Exact<DeepPartial<ProposeActResponse>, I>>(object: I): ProposeActResponse {
     const message = createBaseProposeActResponse();
     message.actId = object.actId ?? "";
+    message.needed = object.needed ?? 0;
+    message.expiresAt = object.expiresAt ?? "";
     return message;
   },
 };
@@ -1657,7 +1967,7 @@ export const ApproveActRequest: MessageFns<ApproveActRequest> = {
 };
 
 function createBaseApproveActResponse(): ApproveActResponse {
-  return { inForce: false, approvals: 0, needed: 0 };
+  return { inForce: false, approvals: 0, needed: 0, certificatePem: "", connectionsCut: 0 };
 }
 
 export const ApproveActResponse: MessageFns<ApproveActResponse> = {
@@ -1670,6 +1980,12 @@ export const ApproveActResponse: MessageFns<ApproveActResponse> = {
     }
     if (message.needed !== 0) {
       writer.uint32(24).uint32(message.needed);
+    }
+    if (message.certificatePem !== "") {
+      writer.uint32(34).string(message.certificatePem);
+    }
+    if (message.connectionsCut !== 0) {
+      writer.uint32(40).uint32(message.connectionsCut);
     }
     return writer;
   },
@@ -1711,6 +2027,22 @@ export const ApproveActResponse: MessageFns<ApproveActResponse> = {
             message.needed = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.certificatePem = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.connectionsCut = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1732,6 +2064,16 @@ export const ApproveActResponse: MessageFns<ApproveActResponse> = {
         : false,
       approvals: isSet(object.approvals) ? globalThis.Number(object.approvals) : 0,
       needed: isSet(object.needed) ? globalThis.Number(object.needed) : 0,
+      certificatePem: isSet(object.certificatePem)
+        ? globalThis.String(object.certificatePem)
+        : isSet(object.certificate_pem)
+        ? globalThis.String(object.certificate_pem)
+        : "",
+      connectionsCut: isSet(object.connectionsCut)
+        ? globalThis.Number(object.connectionsCut)
+        : isSet(object.connections_cut)
+        ? globalThis.Number(object.connections_cut)
+        : 0,
     };
   },
 
@@ -1746,6 +2088,12 @@ export const ApproveActResponse: MessageFns<ApproveActResponse> = {
     if (message.needed !== 0) {
       obj.needed = Math.round(message.needed);
     }
+    if (message.certificatePem !== "") {
+      obj.certificatePem = message.certificatePem;
+    }
+    if (message.connectionsCut !== 0) {
+      obj.connectionsCut = Math.round(message.connectionsCut);
+    }
     return obj;
   },
 
@@ -1757,16 +2105,21 @@ export const ApproveActResponse: MessageFns<ApproveActResponse> = {
     message.inForce = object.inForce ?? false;
     message.approvals = object.approvals ?? 0;
     message.needed = object.needed ?? 0;
+    message.certificatePem = object.certificatePem ?? "";
+    message.connectionsCut = object.connectionsCut ?? 0;
     return message;
   },
 };
 
 function createBaseListActsRequest(): ListActsRequest {
-  return {};
+  return { includeClosed: false };
 }
 
 export const ListActsRequest: MessageFns<ListActsRequest> = {
-  encode(_: ListActsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListActsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.includeClosed !== false) {
+      writer.uint32(8).bool(message.includeClosed);
+    }
     return writer;
   },
 
@@ -1783,6 +2136,14 @@ export const ListActsRequest: MessageFns<ListActsRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.includeClosed = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1795,20 +2156,30 @@ export const ListActsRequest: MessageFns<ListActsRequest> = {
     }
   },
 
-  fromJSON(_: any): ListActsRequest {
-    return {};
+  fromJSON(object: any): ListActsRequest {
+    return {
+      includeClosed: isSet(object.includeClosed)
+        ? globalThis.Boolean(object.includeClosed)
+        : isSet(object.include_closed)
+        ? globalThis.Boolean(object.include_closed)
+        : false,
+    };
   },
 
-  toJSON(_: ListActsRequest): unknown {
+  toJSON(message: ListActsRequest): unknown {
     const obj: any = {};
+    if (message.includeClosed !== false) {
+      obj.includeClosed = message.includeClosed;
+    }
     return obj;
   },
 
   create<I extends Exact<DeepPartial<ListActsRequest>, I>>(base?: I): ListActsRequest {
     return ListActsRequest.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<ListActsRequest>, I>>(_: I): ListActsRequest {
+  fromPartial<I extends Exact<DeepPartial<ListActsRequest>, I>>(object: I): ListActsRequest {
     const message = createBaseListActsRequest();
+    message.includeClosed = object.includeClosed ?? false;
     return message;
   },
 };
@@ -1885,7 +2256,7 @@ export const ListActsResponse: MessageFns<ListActsResponse> = {
 };
 
 function createBaseProposal(): Proposal {
-  return { actId: "", actJson: "", approvedBy: [], expiresAt: "" };
+  return { actId: "", actJson: "", approvedBy: [], expiresAt: "", needed: 0, inForceAt: "", certificatePem: "" };
 }
 
 export const Proposal: MessageFns<Proposal> = {
@@ -1901,6 +2272,15 @@ export const Proposal: MessageFns<Proposal> = {
     }
     if (message.expiresAt !== "") {
       writer.uint32(34).string(message.expiresAt);
+    }
+    if (message.needed !== 0) {
+      writer.uint32(40).uint32(message.needed);
+    }
+    if (message.inForceAt !== "") {
+      writer.uint32(50).string(message.inForceAt);
+    }
+    if (message.certificatePem !== "") {
+      writer.uint32(58).string(message.certificatePem);
     }
     return writer;
   },
@@ -1950,6 +2330,30 @@ export const Proposal: MessageFns<Proposal> = {
             message.expiresAt = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.needed = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.inForceAt = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.certificatePem = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1984,6 +2388,17 @@ export const Proposal: MessageFns<Proposal> = {
         : isSet(object.expires_at)
         ? globalThis.String(object.expires_at)
         : "",
+      needed: isSet(object.needed) ? globalThis.Number(object.needed) : 0,
+      inForceAt: isSet(object.inForceAt)
+        ? globalThis.String(object.inForceAt)
+        : isSet(object.in_force_at)
+        ? globalThis.String(object.in_force_at)
+        : "",
+      certificatePem: isSet(object.certificatePem)
+        ? globalThis.String(object.certificatePem)
+        : isSet(object.certificate_pem)
+        ? globalThis.String(object.certificate_pem)
+        : "",
     };
   },
 
@@ -2001,6 +2416,15 @@ export const Proposal: MessageFns<Proposal> = {
     if (message.expiresAt !== "") {
       obj.expiresAt = message.expiresAt;
     }
+    if (message.needed !== 0) {
+      obj.needed = Math.round(message.needed);
+    }
+    if (message.inForceAt !== "") {
+      obj.inForceAt = message.inForceAt;
+    }
+    if (message.certificatePem !== "") {
+      obj.certificatePem = message.certificatePem;
+    }
     return obj;
   },
 
@@ -2013,6 +2437,9 @@ export const Proposal: MessageFns<Proposal> = {
     message.actJson = object.actJson ?? "";
     message.approvedBy = object.approvedBy?.map((e) => e) || [];
     message.expiresAt = object.expiresAt ?? "";
+    message.needed = object.needed ?? 0;
+    message.inForceAt = object.inForceAt ?? "";
+    message.certificatePem = object.certificatePem ?? "";
     return message;
   },
 };
@@ -2083,7 +2510,7 @@ export const CustodyServiceService = {
     responseSerialize: (value: ListOrdersResponse): Buffer => Buffer.from(ListOrdersResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListOrdersResponse => ListOrdersResponse.decode(value),
   },
-  /** The audit: acts of persons and counted refusals. */
+  /** The audit: what persons did, and counted refusals. */
   listAudit: {
     path: "/airlock.custody.v1.CustodyService/ListAudit" as const,
     requestStream: false as const,
@@ -2113,7 +2540,7 @@ export const CustodyServiceService = {
     responseSerialize: (value: ApproveActResponse): Buffer => Buffer.from(ApproveActResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ApproveActResponse => ApproveActResponse.decode(value),
   },
-  /** Open proposals. */
+  /** Proposals: the open ones, or all. */
   listActs: {
     path: "/airlock.custody.v1.CustodyService/ListActs" as const,
     requestStream: false as const,
@@ -2138,13 +2565,13 @@ export interface CustodyServiceServer extends UntypedServiceImplementation {
   revokeClient: handleUnaryCall<RevokeClientRequest, RevokeClientResponse>;
   /** Work orders with what they have used. */
   listOrders: handleUnaryCall<ListOrdersRequest, ListOrdersResponse>;
-  /** The audit: acts of persons and counted refusals. */
+  /** The audit: what persons did, and counted refusals. */
   listAudit: handleServerStreamingCall<ListAuditRequest, ListAuditResponse>;
   /** Proposes an act that needs several custodians (DUAL-CONTROL). */
   proposeAct: handleUnaryCall<ProposeActRequest, ProposeActResponse>;
   /** Approves exactly one proposal, bound to its hash. */
   approveAct: handleUnaryCall<ApproveActRequest, ApproveActResponse>;
-  /** Open proposals. */
+  /** Proposals: the open ones, or all. */
   listActs: handleUnaryCall<ListActsRequest, ListActsResponse>;
 }
 
@@ -2242,7 +2669,7 @@ export interface CustodyServiceClient extends Client1 {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListOrdersResponse) => void,
   ): ClientUnaryCall;
-  /** The audit: acts of persons and counted refusals. */
+  /** The audit: what persons did, and counted refusals. */
   listAudit(request: ListAuditRequest, options?: Partial<CallOptions>): ClientReadableStream<ListAuditResponse>;
   listAudit(
     request: ListAuditRequest,
@@ -2281,7 +2708,7 @@ export interface CustodyServiceClient extends Client1 {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ApproveActResponse) => void,
   ): ClientUnaryCall;
-  /** Open proposals. */
+  /** Proposals: the open ones, or all. */
   listActs(
     request: ListActsRequest,
     callback: (error: ServiceError | null, response: ListActsResponse) => void,

@@ -1,0 +1,88 @@
+import type { ProposedAct, WorkOrder } from "../../log/proposed-act.ts";
+import type { Proposal } from "../../rpc/custody-client.ts";
+import { formatCount } from "../text.ts";
+
+/** Proposals on the screen: what each does, in words, and who has approved. */
+export function proposalScreen(proposal: Proposal, nowMs: number): string {
+  const approved = `${proposal.approvedBy.length} of ${proposal.needed}: ${proposal.approvedBy.join(", ")}`;
+  return [
+    `Act ${proposal.actId}`,
+    ...actLines(JSON.parse(proposal.actJson) as ProposedAct).map((line) => `  ${line}`),
+    `  approved   ${approved}`,
+    `  state      ${stateOf(proposal, nowMs)}`,
+    "",
+  ].join("\n");
+}
+
+function stateOf({ inForceAt, expiresAt }: Proposal, nowMs: number): string {
+  if (inForceAt !== "") return `in force since ${minute(inForceAt)}`;
+  return Date.parse(expiresAt) < nowMs
+    ? `lapsed ${minute(expiresAt)}`
+    : `waits for approval until ${minute(expiresAt)}`;
+}
+
+/** What an act will do, line by line; nothing that is approved may be missing here. */
+export function actLines(act: ProposedAct): string[] {
+  switch (act.kind) {
+    case "enroll-custodian":
+      return [`ENROL CUSTODIAN ${act.name}`, `CSR        ${act.csr}`];
+    case "revoke-custodian":
+      return [`REVOKE CUSTODIAN with certificate ${act.clientSha256.slice(0, 12)}`, `fingerprint ${act.clientSha256}`];
+    case "trust-importer":
+      return [`TRUST IMPORTER ${act.importer.id}`, `fingerprint ${act.importer.sha256}`];
+    case "order-open":
+      return [`OPEN WORK ORDER ${act.order.id}`, ...orderLines(act.order)];
+    case "order-extend":
+      return [`EXTEND WORK ORDER ${act.order.id}`, ...extensionLines(act.order)];
+    case "order-close":
+      return [`CLOSE WORK ORDER ${act.order.id}`];
+    case "allow-reregistration":
+      return [`ALLOW ONE RE-REGISTRATION of ${act.uuid}`];
+    case "drop-reject":
+      return [`DROP REJECTED REGISTRATION ${formatCount(act.registration)}`, `reason     ${printable(act.reason)}`];
+    case "confirm-clock":
+      return [`CONFIRM THE CLOCK: it is ${act.now}`];
+    case "deny-uuid":
+      return [`DENY ${act.uuid}`, `reason     ${printable(act.reason)}`];
+    case "undeny-uuid":
+      return [`TAKE OFF THE DENY LIST ${act.uuid}`];
+  }
+}
+
+function orderLines(order: WorkOrder): string[] {
+  return [
+    `devices    ${formatCount(order.count)}, and ${formatCount(order.replacements)} replacements`,
+    `dates      ${minute(order.from)} to ${minute(order.until)}`,
+    `stations   ${order.stations.join(", ")}`,
+    `production ${order.production}`,
+    ...(order.group === undefined ? [] : [`group      ${order.group}`]),
+    ...(order.namePattern === undefined ? [] : [`names      ${order.namePattern}`]),
+    ...(order.hardwareIds === undefined ? [] : [`hardware   ${order.hardwareIds.join(", ")}`]),
+    ...(order.uuids === undefined ? [] : [`uuids      ${order.uuids.length}:`, ...order.uuids]),
+  ];
+}
+
+function extensionLines({
+  count,
+  replacements,
+  until,
+}: {
+  count?: number;
+  replacements?: number;
+  until?: string;
+}): string[] {
+  return [
+    ...(count === undefined ? [] : [`devices    ${formatCount(count)} in all`]),
+    ...(replacements === undefined ? [] : [`replacements ${formatCount(replacements)} in all`]),
+    ...(until === undefined ? [] : [`until      ${minute(until)}`]),
+  ];
+}
+
+function minute(iso: string): string {
+  return `${iso.slice(0, 16).replace("T", " ")} UTC`;
+}
+
+/** A terminal must not obey what somebody else typed. */
+function printable(text: string): string {
+  return text.replace(/[^ -~]/g, "?");
+}

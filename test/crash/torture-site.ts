@@ -1,0 +1,126 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ClientIdentity } from "../../src/rpc/client.ts";
+import { createSite } from "../../src/sandbox/create-site.ts";
+import { tokenEnvironment } from "../../src/sandbox/demo-token.ts";
+import { freePort, type Running, startProgram, waitUntil } from "../../src/sandbox/programs.ts";
+import { startSigner } from "../../src/sandbox/run-site.ts";
+import { type SitePaths, type SitePorts, sitePaths } from "../../src/sandbox/site-files.ts";
+
+/** One real site whose processes may be killed and started again, over and over. */
+export class TortureSite {
+  readonly paths: SitePaths;
+  readonly ports: SitePorts;
+  readonly #root: string;
+  #signer: Running | undefined;
+  #daemon: Running | undefined;
+  #client: ChildProcess | undefined;
+
+  private constructor(root: string, ports: SitePorts) {
+    this.#root = root;
+    this.paths = sitePaths(join(root, "site"));
+    this.ports = ports;
+  }
+
+  static async make(): Promise<TortureSite> {
+    const root = await mkdtemp(join(tmpdir(), "airlock-torture-"));
+    const ports = { appliance: await freePort(), bridge: await freePort(), foundries: await freePort() };
+    const site = new TortureSite(root, ports);
+    await createSite(site.paths, ports, () => undefined);
+    return site;
+  }
+
+  get journalDir(): string {
+    return join(this.paths.root, "store", "journal");
+  }
+
+  get databaseDir(): string {
+    return join(this.paths.root, "store", "database");
+  }
+
+  get ledgerFile(): string {
+    return join(this.#root, "received.ndjson");
+  }
+
+  async identityOf(name: string): Promise<ClientIdentity> {
+    const at = (file: string) => readFile(join(this.paths.etc, "clients", file), "utf8");
+    return {
+      address: `localhost:${this.ports.appliance}`,
+      lineCa: await readFile(join(this.paths.root, "ca", "line-ca.pem"), "utf8"),
+      certificate: await at(`${name}.pem`),
+      key: await at(`${name}.key`),
+    };
+  }
+
+  async startSigner(): Promise<void> {
+    this.#signer = await startSigner(this.paths, { ...tokenEnvironment(this.paths.token), ...this.#cache });
+  }
+
+  /** Starts airlockd without waiting. */
+  launchDaemon(): Running {
+    const args = ["--config", this.paths.applianceToml];
+    this.#daemon = startProgram("airlockd", args, join(this.paths.logs, "airlockd.log"), this.#cache);
+    return this.#daemon;
+  }
+
+  async startDaemon(): Promise<void> {
+    await waitUntil("it listens", () => this.#isListening(), this.launchDaemon(), 60_000);
+    // Several unclean starts in a row make airlockd set its index aside; a thousand rounds would fill the disk.
+    for (const name of await readdir(this.databaseDir)) {
+      if (name.includes("set-aside")) await rm(join(this.databaseDir, name), { recursive: true });
+    }
+  }
+
+  async killSigner(): Promise<void> {
+    await this.#signer?.kill();
+  }
+
+  async killDaemon(): Promise<void> {
+    await this.#daemon?.kill();
+  }
+
+  /** The station, a process of its own that outlives all the others. */
+  async startClient(station: string): Promise<ChildProcess> {
+    const identityFile = join(this.#root, "station.json");
+    await writeFile(identityFile, JSON.stringify(await this.identityOf(station)), { mode: 0o600 });
+    this.#client = fork(join(import.meta.dirname, "torture-client.ts"), [identityFile, this.ledgerFile]);
+    return this.#client;
+  }
+
+  /** SIGTERM to the services: what they do on a proper stop belongs to what is checked afterwards. */
+  async stopServices(): Promise<void> {
+    await this.#daemon?.stop();
+    await this.#signer?.stop();
+  }
+
+  async remove(): Promise<void> {
+    if (this.#client !== undefined && this.#client.exitCode === null) {
+      this.#client.disconnect();
+      await once(this.#client, "exit");
+    }
+    await this.killDaemon();
+    await this.killSigner();
+    await rm(this.#root, { recursive: true, force: true });
+  }
+
+  /** Compiled once instead of a thousand times. */
+  get #cache(): Readonly<Record<string, string>> {
+    return { NODE_COMPILE_CACHE: join(this.#root, "compiled") };
+  }
+
+  #isListening(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = connect(this.ports.appliance, "127.0.0.1");
+      const answer = (isOpen: boolean) => {
+        socket.destroy();
+        resolve(isOpen);
+      };
+      socket.once("connect", () => answer(true));
+      socket.once("error", () => answer(false));
+    });
+  }
+}

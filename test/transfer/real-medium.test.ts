@@ -1,0 +1,3 @@
+import { describeRealMedium } from "../support/describe-real-medium.ts";
+
+describeRealMedium("ext4");
