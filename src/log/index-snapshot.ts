@@ -1,7 +1,7 @@
 import { copyFile, link, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Written by LevelDB for itself; reading the lock file of a live database would release its lock. */
+/** Says nothing about the data; a database that is opened makes its own. */
 const LEFT_OUT: ReadonlySet<string> = new Set(["LOCK", "LOG", "LOG.old"]);
 
 /**

@@ -61,6 +61,7 @@ class JournalWalk {
   readonly catalog = new Catalog();
   readonly holes = new Set<number>();
   readonly #journal: JournalToProve;
+  #held: { readonly good: GoodLine | undefined; readonly offset: number; readonly first: number } | undefined;
   /** Pieces since the last good line that are no records. */
   #pieces = 0;
   #unfinishedBytes = 0;
@@ -75,14 +76,18 @@ class JournalWalk {
     if (this.#unfinishedBytes > 0) this.#pieces++;
     let offset = 0;
     for (let lf = bytes.indexOf(0x0a); lf >= 0; lf = bytes.indexOf(0x0a, offset)) {
-      this.#take(bytes.toString("latin1", offset, lf + 1), offset, first);
+      const good = readLine(bytes.toString("latin1", offset, lf + 1));
+      this.#settle(good?.record.prev);
+      this.#held = { good, offset, first };
       offset = lf + 1;
       onOffset(offset);
     }
     this.#unfinishedBytes = bytes.length - offset;
+    if (this.#unfinishedBytes > 0) this.#settle(undefined);
   }
 
   end(): void {
+    this.#settle(undefined);
     const { known, report, wasClean } = this.#journal;
     if (this.#isOtherLast && this.#pieces === 1) report.alarm("journal", OTHER_LAST);
     else if (this.#pieces > 0) {
@@ -105,10 +110,13 @@ class JournalWalk {
     }
   }
 
-  #take(line: string, offset: number, first: number): void {
-    const good = readLine(line);
+  /** Judges the line that was held back, now that it is known what the line after it names. */
+  #settle(nextPrev: string | undefined): void {
+    if (this.#held === undefined) return;
+    const { good, offset, first } = this.#held;
+    this.#held = undefined;
     const expected = this.catalog.count + 1;
-    if (good === undefined || !this.#fits(good, expected)) {
+    if (good === undefined || !this.#fits(good, expected, nextPrev)) {
       this.#isOtherLast = good?.record.seq === this.#journal.known.count;
       this.#pieces++;
       return;
@@ -122,11 +130,11 @@ class JournalWalk {
     this.catalog.append(good.entry, offset);
   }
 
-  /** Whether a well-formed line can be the next one; the side file's hash decides where it has one. */
-  #fits({ record, hash }: GoodLine, expected: number): boolean {
+  /** Whether a well-formed line can be the next one: the line after it or the side file says so, or neither speaks. */
+  #fits({ record, hash }: GoodLine, expected: number, nextPrev: string | undefined): boolean {
     if (record.seq < expected || record.seq > expected + MAX_HOLES) return false;
-    const knownHash = this.#journal.known.hashAt(record.seq);
-    return knownHash === undefined || knownHash === hash;
+    const known = this.#journal.known.hashAt(record.seq);
+    return known === undefined || known === hash || nextPrev === hash;
   }
 
   /** Records expected..(the good line's own − 1) have no line. The good line states the hash of the last of them. */

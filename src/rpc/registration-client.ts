@@ -70,10 +70,10 @@ export function openRegistrationClient(identity: ClientIdentity, deadlineMs = DE
       return await call<StationAnswer>((done) => client.register(request, none, limit(), done));
     },
     getDevice: async (uuid) => {
-      const { recordJson } = await call<{ recordJson: string }>((done) =>
+      const { recordJson, name } = await call<{ recordJson: string; name: string }>((done) =>
         client.getRegistration({ uuid }, none, limit(), done),
       );
-      return readDevice(recordJson);
+      return readDevice(recordJson, name);
     },
     reportDelivery: async ({ uuid, outcome, httpStatus }) => {
       const request = { uuid, outcome: WIRE_OUTCOMES[outcome], httpStatus };
@@ -83,10 +83,11 @@ export function openRegistrationClient(identity: ClientIdentity, deadlineMs = DE
   };
 }
 
-function readDevice(recordJson: string): RecordedDevice {
+/** @param name the name now, which a resubmission may have changed since the record was written */
+function readDevice(recordJson: string, name: string): RecordedDevice {
   const record = parseRecord(`${recordJson}\n`);
   if (record.kind !== "registration") throw new Error("the appliance answered with a record of another kind");
-  const { name, group } = record.device;
+  const { group } = record.device;
   return { name, ...(group === undefined ? {} : { group }) };
 }
 

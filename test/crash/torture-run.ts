@@ -5,6 +5,7 @@ import { RegistrationServiceClient } from "../../src/gen/airlock/registration/v1
 import { callUnary, openClient } from "../../src/rpc/client.ts";
 import { openTransferClient } from "../../src/rpc/transfer-client.ts";
 import { OPERATOR, STATION } from "../../src/sandbox/create-site.ts";
+import { runProgram } from "../../src/sandbox/programs.ts";
 import { LogWitness } from "./log-witness.ts";
 import { SeededRandom } from "./random.ts";
 import { readReceived } from "./received-ledger.ts";
@@ -115,6 +116,7 @@ export class Torture {
     for (const one of readReceived(this.#site.ledgerFile)) witness.checkReceived(one);
     for (const id of this.#sealed) witness.checkSealed(id);
     this.tally.records = witness.records;
+    await runProgram("airlockd", ["--config", this.#site.paths.applianceToml, "--check-store"]);
   }
 
   async #checkServed(uuids: readonly string[]): Promise<void> {

@@ -12,7 +12,8 @@ import {
   makeCustodySite,
   orderOf,
 } from "../support/custody-site.ts";
-import { registration, uuidOf } from "../support/log-drafts.ts";
+import { receipt, registration, seal, uuidOf } from "../support/log-drafts.ts";
+import { makePki } from "../support/software-pki.ts";
 
 const HOUR_MS = 3_600_000;
 const DENIAL: ProposedAct = { kind: "deny-uuid", uuid: uuidOf(1), reason: "stolen" };
@@ -119,15 +120,50 @@ describe("acts that need several custodians", () => {
     assert.equal(site.log.clients().filter(({ name }) => name === "dora").length, 1);
   });
 
-  it("DUAL-CONTROL lets custodians trust an importer, close an order and drop a reject only together", async () => {
+  const decideTogether = async (act: ProposedAct) => site.acts.approve(await site.propose(act, ALICE), BOB);
+
+  it("DUAL-CONTROL opens and closes a work order only together", async () => {
     const id = await site.propose(orderOf(), ALICE);
     assert.equal(site.log.custody().order("wo-1"), undefined);
     await site.acts.approve(id, BOB);
-    await site.acts.approve(await site.propose({ kind: "order-close", order: { id: "wo-1" } }, BOB), CAROL);
+    await decideTogether({ kind: "order-close", order: { id: "wo-1" } });
     assert.notEqual(site.log.custody().order("wo-1")?.closedAt, undefined);
+    await assert.rejects(decideTogether({ kind: "order-close", order: { id: "wo-1" } }), isDual("conflict"));
+  });
+
+  it("DUAL-CONTROL trusts an importer only together, and under its certificate's own fingerprint", async () => {
+    const { pem, sha256 } = makePki().root;
+    const trust = (fingerprint: string): ProposedAct => ({
+      kind: "trust-importer",
+      importer: { id: "EU2", sha256: fingerprint, pem },
+    });
+    await assert.rejects(site.propose(trust("0".repeat(64)), ALICE), isDual("malformed", /fingerprint/));
+    await site.propose(trust(sha256), ALICE);
+    assert.equal(site.log.importer("EU2"), undefined);
+    await decideTogether(trust(sha256));
+    await site.restart();
+    assert.equal(site.log.importer("EU2")?.sha256, sha256);
+  });
+
+  it("DUAL-CONTROL drops a reject only together, and nothing that was not rejected", async () => {
+    const [good, bad] = [await site.log.append(registration(1)), await site.log.append(registration(2))];
+    await site.log.append(seal(1, 1, bad.seq, 2));
+    const exceptions = [{ seq: bad.seq, outcome: "rejected", code: "E_INVALID" }];
+    await site.log.append(receipt(1, { bundles: [1], exceptions, thru: bad.seq }));
+    const drop = (seq: number): ProposedAct => ({ kind: "drop-reject", registration: seq, reason: "scrapped" });
+    await assert.rejects(site.propose(drop(good.seq), ALICE), isDual("conflict"));
+    assert.equal(site.log.summary().rejected, 1);
+    await decideTogether(drop(bad.seq));
+    assert.deepEqual([site.log.summary().rejected, (await site.log.findRegistration(bad.seq))?.state], [0, "voided"]);
+    await site.restart();
+    assert.equal(site.log.summary().rejected, 0);
+  });
+
+  it("CLOCK-SANE: custodians confirm the time that they saw, not another one", async () => {
+    const now = new Date(site.files.nowMs - 25 * HOUR_MS).toISOString();
     await assert.rejects(
-      site.propose({ kind: "drop-reject", registration: 999, reason: "x" }, ALICE),
-      isDual("malformed"),
+      site.propose({ kind: "confirm-clock", now }, ALICE),
+      isDual("needs-person", /more than a day/),
     );
   });
 

@@ -251,14 +251,15 @@ describe("airlockd --check-store and --rebuild", function () {
       const holder = spawn(process.execPath, [HOLDER, copy.root], { stdio: ["ignore", "pipe", "ignore"] });
       await once(holder.stdout, "data");
       const { code, stderr } = await airlockd(copy, command);
+      const isStillRunning = holder.exitCode === null;
+      holder.kill("SIGKILL");
+      await once(holder, "exit");
       assert.equal(code, 2);
       assert.match(
         stderr,
         /airlockd is running and has the log open\. Nothing was looked at and nothing changed\. Stop it/,
       );
-      assert.equal(holder.exitCode, null);
-      holder.kill("SIGKILL");
-      await once(holder, "exit");
+      assert.ok(isStillRunning);
       await copy.remove();
     });
   }
@@ -325,7 +326,7 @@ describe("airlockd --check-store and --rebuild", function () {
     await copy.remove();
   });
 
-  it("STORE-CHAIN finds every single flipped bit of the journal and of its side file", async () => {
+  it("STORE-CHAIN finds flipped bits all over the journal and its side file", async () => {
     const files = new Map<string, Buffer>();
     for (const path of await segmentsOf(site)) files.set(path, await readFile(path));
     const side = await readFile(catalogOf(site));

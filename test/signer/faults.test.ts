@@ -73,8 +73,9 @@ const START_FAULTS: readonly Fault[] = [
 
 /** Have a form that the signer itself refuses; the request fails, and the next is served. */
 const FORMLESS: readonly Fault[] = [
-  { title: "a short signature", order: "C_Sign short 10 once" },
-  { title: "an empty signature", order: "C_Sign short 0 once" },
+  { title: "a short signature", order: "C_Sign length 10 once" },
+  { title: "an empty signature", order: "C_Sign length 0 once" },
+  { title: "a signature of another curve's length", order: "C_Sign length 96 once" },
   { title: "an all-zero signature", order: "C_Sign zeros 0 once" },
   { title: "numbers outside the curve's order", order: "C_Sign ones 0 once" },
 ];
@@ -274,7 +275,7 @@ describe("token faults", function () {
 
   it("loses nothing and answers nothing wrongly while every 40th call of C_Sign fails, each time another way", async () => {
     const load = startLoad();
-    for (const order of ["C_Sign rc 176 40", "C_Sign rc 48 40", "C_Sign crash 0 40", "C_Sign short 5 40"]) {
+    for (const order of ["C_Sign rc 176 40", "C_Sign rc 48 40", "C_Sign crash 0 40", "C_Sign length 5 40"]) {
       await proxy.arm(order);
       await load.more(60);
     }

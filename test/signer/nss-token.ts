@@ -23,7 +23,8 @@ export async function makeNssToken(): Promise<ContractToken> {
   await run("certutil", ["-N", "-d", `sql:${directory}`, "-f", pinFile]);
   return {
     module,
-    moduleParameters: `configdir='sql:${directory}' certPrefix='' keyPrefix='' secmod='secmod.db' flags=`,
+    // The directory comes last: a character lost there, and the module finds another token or none.
+    moduleParameters: `certPrefix='' keyPrefix='' secmod='secmod.db' flags= configdir=sql:${directory}`,
     // The same for every NSS database.
     serial: "0000000000000000",
     pin: PIN,

@@ -1,5 +1,6 @@
 import type { ProposedAct, WorkOrder } from "../../log/proposed-act.ts";
 import type { Proposal } from "../../rpc/custody-client.ts";
+import { parseClientCsr } from "../../x509/csr.ts";
 import { formatCount } from "../text.ts";
 
 /** Proposals on the screen: what each does, in words, and who has approved. */
@@ -25,7 +26,7 @@ function stateOf({ inForceAt, expiresAt }: Proposal, nowMs: number): string {
 export function actLines(act: ProposedAct): string[] {
   switch (act.kind) {
     case "enroll-custodian":
-      return [`ENROL CUSTODIAN ${act.name}`, `CSR        ${act.csr}`];
+      return [`ENROL CUSTODIAN ${act.name}`, `public key ${keyOf(act.csr)}`];
     case "revoke-custodian":
       return [`REVOKE CUSTODIAN with certificate ${act.clientSha256.slice(0, 12)}`, `fingerprint ${act.clientSha256}`];
     case "trust-importer":
@@ -76,6 +77,11 @@ function extensionLines({
     ...(replacements === undefined ? [] : [`replacements ${formatCount(replacements)} in all`]),
     ...(until === undefined ? [] : [`until      ${minute(until)}`]),
   ];
+}
+
+/** Only the key is taken from a CSR, so this is what the new custodian reads out over the phone. */
+function keyOf(csr: string): string {
+  return parseClientCsr(Buffer.from(csr, "base64")).spkiSha256;
 }
 
 function minute(iso: string): string {

@@ -105,9 +105,9 @@ export async function custodyMain(args: readonly string[]): Promise<ExitCode> {
 }
 
 async function requestCommand(values: CustodyOptions): Promise<ExitCode> {
-  const { keyFile, csrFile } = await requestIdentity(required(values, "name"), required(values, "out"));
+  const { keyFile, csrFile, spkiSha256 } = await requestIdentity(required(values, "name"), required(values, "out"));
   process.stdout.write(
-    `Key  ${keyFile} (stays on this machine)\nCSR  ${csrFile}\nNext: carry the CSR to a custodian: airlock-custody client add\n`,
+    `Key  ${keyFile} (stays on this machine)\nCSR  ${csrFile}\nPublic key sha256  ${spkiSha256}\nNext: carry the CSR to a custodian: airlock-custody client add\n`,
   );
   return EXIT.done;
 }

@@ -32,12 +32,13 @@ export function getRegistration(log: Log) {
         field: "uuid",
       });
     }
-    const { record, state, bundle } = found;
+    const { record, state, bundle, name } = found;
     return {
       recordJson: await readLine(log, record.seq),
       sequence: BigInt(record.seq),
       state: WIRE_STATES[state],
       bundle: bundle ?? 0,
+      name,
     };
   };
 }

@@ -182,7 +182,7 @@ static ulong sign(ulong session, unsigned char *data, ulong length, unsigned cha
   if (is(&f, "garbage")) memset(signature, 0x5a, *size);
   if (is(&f, "ones")) memset(signature, 0xff, *size);
   if (is(&f, "zeros")) memset(signature, 0, *size);
-  if (is(&f, "short")) *size = f.value;
+  if (is(&f, "length")) *size = f.value;
   if (is(&f, "flip")) signature[*size - 1] ^= 1;
   /* A valid signature whose byte at this place is zero: 0 is r's first, 32 is s's first for P-256. */
   while (is(&f, "leading-zero") && signature[f.value] != 0) {

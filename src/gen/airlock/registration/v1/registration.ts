@@ -250,6 +250,8 @@ export interface GetRegistrationResponse {
   state: RegistrationState;
   /** The bundle that carries the record; 0 while queued. */
   bundle: number;
+  /** The device's name now: the record's own, or the last resubmission's. */
+  name: string;
 }
 
 export interface GetIssuerRequest {
@@ -1107,7 +1109,7 @@ export const GetRegistrationRequest: MessageFns<GetRegistrationRequest> = {
 };
 
 function createBaseGetRegistrationResponse(): GetRegistrationResponse {
-  return { recordJson: "", sequence: 0n, state: 0, bundle: 0 };
+  return { recordJson: "", sequence: 0n, state: 0, bundle: 0, name: "" };
 }
 
 export const GetRegistrationResponse: MessageFns<GetRegistrationResponse> = {
@@ -1126,6 +1128,9 @@ export const GetRegistrationResponse: MessageFns<GetRegistrationResponse> = {
     }
     if (message.bundle !== 0) {
       writer.uint32(32).uint32(message.bundle);
+    }
+    if (message.name !== "") {
+      writer.uint32(42).string(message.name);
     }
     return writer;
   },
@@ -1175,6 +1180,14 @@ export const GetRegistrationResponse: MessageFns<GetRegistrationResponse> = {
             message.bundle = reader.uint32();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1197,6 +1210,7 @@ export const GetRegistrationResponse: MessageFns<GetRegistrationResponse> = {
       sequence: isSet(object.sequence) ? BigInt(object.sequence) : 0n,
       state: isSet(object.state) ? registrationStateFromJSON(object.state) : 0,
       bundle: isSet(object.bundle) ? globalThis.Number(object.bundle) : 0,
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
     };
   },
 
@@ -1214,6 +1228,9 @@ export const GetRegistrationResponse: MessageFns<GetRegistrationResponse> = {
     if (message.bundle !== 0) {
       obj.bundle = Math.round(message.bundle);
     }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
     return obj;
   },
 
@@ -1226,6 +1243,7 @@ export const GetRegistrationResponse: MessageFns<GetRegistrationResponse> = {
     message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
     message.state = object.state ?? 0;
     message.bundle = object.bundle ?? 0;
+    message.name = object.name ?? "";
     return message;
   },
 };
