@@ -75,7 +75,7 @@ export class Torture {
     isReached.catch(() => undefined);
     this.#client.send({ kind: "load", concurrency: random.between(1, 32) } satisfies ToClient);
     const seal = random.isOneIn(5) ? this.#seal() : undefined;
-    await Promise.race([isReached, settled]);
+    await Promise.race([isReached, settled, this.#site.failure]);
     await delay(random.next() * 6);
     await this.#kill();
     this.#client.send({ kind: "end" } satisfies ToClient);
@@ -156,9 +156,9 @@ export class Torture {
     if (this.#random.isOneIn(4)) {
       // The recovery itself is killed, and has to be run again from wherever it was.
       this.tally.startKills++;
-      const starting = this.#site.launchDaemon();
-      await Promise.race([delay(this.#random.between(100, 900)), starting.ended]);
-      await starting.kill();
+      this.#site.launchDaemon();
+      await Promise.race([delay(this.#random.between(100, 900)), this.#site.failure]);
+      await this.#site.killDaemon();
     }
     await this.#site.startDaemon();
   }

@@ -16,6 +16,9 @@ export class TortureSite {
   readonly paths: SitePaths;
   readonly ports: SitePorts;
   readonly #root: string;
+  readonly #failure = Promise.withResolvers<never>();
+  /** Programs whose end is wanted. */
+  readonly #doomed = new Set<Running>();
   #signer: Running | undefined;
   #daemon: Running | undefined;
   #client: ChildProcess | undefined;
@@ -24,6 +27,7 @@ export class TortureSite {
     this.#root = root;
     this.paths = sitePaths(join(root, "site"));
     this.ports = ports;
+    this.#failure.promise.catch(() => undefined);
   }
 
   static async make(): Promise<TortureSite> {
@@ -46,6 +50,11 @@ export class TortureSite {
     return join(this.#root, "received.ndjson");
   }
 
+  /** Rejects when a program has ended that nobody killed. */
+  get failure(): Promise<never> {
+    return this.#failure.promise;
+  }
+
   async identityOf(name: string): Promise<ClientIdentity> {
     const at = (file: string) => readFile(join(this.paths.etc, "clients", file), "utf8");
     return {
@@ -58,12 +67,14 @@ export class TortureSite {
 
   async startSigner(): Promise<void> {
     this.#signer = await startSigner(this.paths, { ...tokenEnvironment(this.paths.token), ...this.#cache });
+    this.#watch(this.#signer);
   }
 
   /** Starts airlockd without waiting. */
   launchDaemon(): Running {
     const args = ["--config", this.paths.applianceToml];
     this.#daemon = startProgram("airlockd", args, join(this.paths.logs, "airlockd.log"), this.#cache);
+    this.#watch(this.#daemon);
     return this.#daemon;
   }
 
@@ -76,11 +87,11 @@ export class TortureSite {
   }
 
   async killSigner(): Promise<void> {
-    await this.#signer?.kill();
+    await this.#end(this.#signer, "kill");
   }
 
   async killDaemon(): Promise<void> {
-    await this.#daemon?.kill();
+    await this.#end(this.#daemon, "kill");
   }
 
   /** The station, a process of its own that outlives all the others. */
@@ -93,8 +104,8 @@ export class TortureSite {
 
   /** SIGTERM to the services: what they do on a proper stop belongs to what is checked afterwards. */
   async stopServices(): Promise<void> {
-    await this.#daemon?.stop();
-    await this.#signer?.stop();
+    await this.#end(this.#daemon, "stop");
+    await this.#end(this.#signer, "stop");
   }
 
   async remove(): Promise<void> {
@@ -105,6 +116,19 @@ export class TortureSite {
     await this.killDaemon();
     await this.killSigner();
     await rm(this.#root, { recursive: true, force: true });
+  }
+
+  #watch(program: Running): void {
+    void program.ended.then((code) => {
+      const message = `${program.name} ended by itself with code ${code}; the last lines of its log say why`;
+      if (!this.#doomed.has(program)) this.#failure.reject(new Error(message));
+    });
+  }
+
+  async #end(program: Running | undefined, how: "kill" | "stop"): Promise<void> {
+    if (program === undefined) return;
+    this.#doomed.add(program);
+    await program[how]();
   }
 
   /** Compiled once instead of a thousand times. */

@@ -14,6 +14,9 @@ if (!Number.isSafeInteger(rounds) || rounds < 1 || !Number.isSafeInteger(seed)) 
 }
 console.log(`torture: ${rounds} rounds, seed ${seed}`);
 const site = await TortureSite.make();
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => void site.remove().finally(() => process.exit(130)));
+}
 try {
   const torture = await Torture.start(site, seed);
   const startedAt = Date.now();

@@ -39,16 +39,18 @@ async function writeConfig(site: LogSite): Promise<void> {
   await writeFile(join(site.root, "etc", "airlock.toml"), toml.replaceAll("../store/", "../"));
 }
 
-const compiled = await mkdtemp(join(tmpdir(), "airlock-compiled-"));
+let compiled: string | undefined;
 
 /** Removes what spared compiling the program for each run. */
 export async function removeCompiled(): Promise<void> {
-  await rm(compiled, { recursive: true, force: true });
+  if (compiled !== undefined) await rm(compiled, { recursive: true, force: true });
+  compiled = undefined;
 }
 
 /** Runs the real airlockd on a log, to its end. */
 export async function airlockd(site: LogSite, ...args: string[]): Promise<Ended> {
   const all = [programPath("airlockd"), "--config", join(site.root, "etc", "airlock.toml"), ...args];
+  compiled ??= await mkdtemp(join(tmpdir(), "airlock-compiled-"));
   const env = { PATH: process.env.PATH, NODE_COMPILE_CACHE: compiled };
   try {
     return { code: 0, ...(await run(process.execPath, all, { env })) };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { MARKER_FILE } from "../../src/signer/pin-guard.ts";
 import { makeProxiedModule, type ProxiedModule } from "../support/pkcs11-proxy/proxied-module.ts";
 import { findSoftHsm } from "../support/softhsm.ts";
@@ -258,6 +259,18 @@ describe("token faults", function () {
     await untilState("sealed");
     assert.equal((await logins()) - before, 1);
     await recover();
+  });
+
+  it("KEY-CAPTIVE lets a child finish its login when the signer stops, whatever signal the child gets", async () => {
+    const before = await strikes();
+    await proxy.arm("C_Login delay 500 once");
+    await signer.killChildren();
+    while ((await strikes()) === before) await pause(5);
+    await signer.killChildren("SIGTERM");
+    await signer.close();
+    assert.deepEqual((await proxy.log()).slice(-2), ["C_Login delay 500", "C_Login answer 0"]);
+    signer = await startInProcess(site);
+    await untilState("ready");
   });
 
   it("is away while the token is gone and ready again when it is back", async () => {

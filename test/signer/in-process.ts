@@ -17,8 +17,8 @@ export interface InProcessSigner {
    * its token in place: then there is no token any more.
    */
   untilReady(children: number): Promise<void>;
-  /** Kills its token children, as a crash or the kernel would. */
-  killChildren(): Promise<void>;
+  /** Kills its token children, as a crash or the kernel would; or sends them another signal. */
+  killChildren(signal?: NodeJS.Signals): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -49,10 +49,10 @@ export async function startInProcess(site: SignerSite<SiteToken>, isCeremony = f
   };
 }
 
-async function killChildren(): Promise<void> {
+async function killChildren(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
   const text = await readFile(`/proc/${process.pid}/task/${process.pid}/children`, "utf8");
   for (const pid of text.split(" ").filter(Boolean)) {
     const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-    if (command.includes("token-child")) process.kill(Number(pid), "SIGKILL");
+    if (command.includes("token-child")) process.kill(Number(pid), signal);
   }
 }

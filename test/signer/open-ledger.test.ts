@@ -59,7 +59,9 @@ describe("opening the signer's ledger", function () {
   it("SIGN-LEDGER keeps every whole line wherever a crash cut the file", async () => {
     const text = ledgerText(2);
     const ends = [...text.matchAll(/\n/g)].map(({ index }) => index + 1);
-    for (let cut = 0; cut <= text.length; cut++) {
+    const nearEnds = [0, ...ends].flatMap((end) => [end - 2, end - 1, end, end + 1, end + 2]);
+    const inside = Array.from({ length: text.length }, (_, at) => at).filter((at) => at % 17 === 0);
+    for (const cut of [...nearEnds, ...inside].filter((at) => at >= 0 && at <= text.length)) {
       await writeFile(file, text.slice(0, cut));
       const whole = ends.filter((end) => end <= cut).length;
       assert.equal((await readState(true)).number, whole, `cut at ${cut}`);
