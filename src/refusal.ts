@@ -12,14 +12,16 @@ import type { ControlId } from "./controls.ts";
  * - `away`: the HSM is away, or the service starts or stops; wait and retry.
  * - `inconsistent`: the stores contradict each other; the service stops.
  */
-export type RefusalCode =
-  | "malformed"
-  | "forbidden"
-  | "conflict"
-  | "needs-person"
-  | "exhausted"
-  | "away"
-  | "inconsistent";
+export const REFUSAL_CODES = [
+  "malformed",
+  "forbidden",
+  "conflict",
+  "needs-person",
+  "exhausted",
+  "away",
+  "inconsistent",
+] as const;
+export type RefusalCode = (typeof REFUSAL_CODES)[number];
 
 export interface RefusalDetails {
   /** The request's field at fault, as named in the proto file. */

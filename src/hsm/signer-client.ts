@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { CONTROLS, type ControlId } from "../controls.ts";
-import { Refusal, type RefusalCode } from "../refusal.ts";
+import { REFUSAL_CODES, Refusal } from "../refusal.ts";
 import { BatchWriter } from "./batch-writer.ts";
 import { encodeFrame, FrameReader } from "./frames.ts";
 import {
@@ -34,16 +34,6 @@ interface Pending {
 
 /** Requests that may wait for the signer; beyond it the caller is told to come back. */
 const MAX_PENDING = 4_096;
-
-const CODES: readonly RefusalCode[] = [
-  "malformed",
-  "forbidden",
-  "conflict",
-  "needs-person",
-  "exhausted",
-  "away",
-  "inconsistent",
-];
 
 /** Client of the signer's UNIX socket; connects at the first call and again whenever a call finds it closed. */
 export function connectSigner(socketPath: string): CeremonySigner {
@@ -168,5 +158,5 @@ function unreachable(cause?: Error): Refusal {
 
 function refusalOf({ control, code, message }: SignerFailure): Refusal {
   const knownControl: ControlId = CONTROLS.find((id) => id === control) ?? "SERVICE-STATE";
-  return new Refusal(knownControl, CODES.find((known) => known === code) ?? "away", message);
+  return new Refusal(knownControl, REFUSAL_CODES.find((known) => known === code) ?? "away", message);
 }

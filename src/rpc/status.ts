@@ -2,7 +2,7 @@ import { type Metadata as GrpcMetadata, Metadata, status } from "@grpc/grpc-js";
 import type { Any } from "../gen/google/protobuf/any.ts";
 import { ErrorInfo } from "../gen/google/rpc/error_details.ts";
 import { Status } from "../gen/google/rpc/status.ts";
-import { Refusal, type RefusalCode } from "../refusal.ts";
+import { REFUSAL_CODES, Refusal, type RefusalCode } from "../refusal.ts";
 
 /** What a failed call carries back; also the shape of a refusal inside a stream. */
 export interface CallFailure {
@@ -35,16 +35,7 @@ export function grpcCode(code: RefusalCode): number {
 
 /** The way back, for clients; `undefined` for codes that no refusal has. */
 export function refusalCode(code: number): RefusalCode | undefined {
-  const codes: readonly RefusalCode[] = [
-    "malformed",
-    "forbidden",
-    "conflict",
-    "needs-person",
-    "exhausted",
-    "away",
-    "inconsistent",
-  ];
-  return codes.find((candidate) => grpcCode(candidate) === code);
+  return REFUSAL_CODES.find((candidate) => grpcCode(candidate) === code);
 }
 
 /**
