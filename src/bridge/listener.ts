@@ -1,6 +1,6 @@
 import { createServer, type Server, type ServerOptions } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { Socket } from "node:net";
+import { limitPerAddress } from "../limit-per-address.ts";
 import type { BridgeLimits } from "./limits.ts";
 
 /** A certificate chain and its key, PEM. */
@@ -33,24 +33,4 @@ export function createListener(limits: BridgeLimits, tls: BoardTls | undefined, 
 
 function tlsOptions(limits: BridgeLimits, { certificate, key }: BoardTls) {
   return { cert: certificate, key, minVersion: "TLSv1.2", handshakeTimeout: limits.headersTimeoutMs } as const;
-}
-
-/** Before any other listener, so that a connection over the limit costs neither a handshake nor a parser. */
-function limitPerAddress(server: Server, max: number, onDropped: () => void): void {
-  const open = new Map<string, number>();
-  server.prependListener("connection", (socket: Socket) => {
-    const address = socket.remoteAddress ?? "";
-    const count = (open.get(address) ?? 0) + 1;
-    if (count > max) {
-      onDropped();
-      socket.destroy();
-      return;
-    }
-    open.set(address, count);
-    socket.once("close", () => {
-      const left = (open.get(address) ?? 1) - 1;
-      if (left === 0) open.delete(address);
-      else open.set(address, left);
-    });
-  });
 }

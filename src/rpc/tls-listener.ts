@@ -1,5 +1,6 @@
 import { constants } from "node:crypto";
 import { createServer, type Server, type TLSSocket } from "node:tls";
+import { limitPerAddress } from "../limit-per-address.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const MAX_CONNECTIONS = 512;
@@ -34,7 +35,7 @@ export function createTlsListener(identity: TlsIdentity, admit: (socket: TLSSock
     secureOptions: constants.SSL_OP_NO_TICKET,
   });
   server.maxConnections = MAX_CONNECTIONS;
-  limitPerAddress(server);
+  limitPerAddress(server, MAX_CONNECTIONS_PER_ADDRESS);
   server.on("secureConnection", (socket) => {
     if (socket.alpnProtocol === "h2" && socket.authorized) admit(socket);
     else socket.destroy();
@@ -42,22 +43,4 @@ export function createTlsListener(identity: TlsIdentity, admit: (socket: TLSSock
   // handshakeTimeout only emits this event; the socket stays open unless it is destroyed here.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   return server;
-}
-
-function limitPerAddress(server: Server): void {
-  const open = new Map<string, number>();
-  server.prependListener("connection", (socket) => {
-    const address = socket.remoteAddress ?? "";
-    const count = (open.get(address) ?? 0) + 1;
-    if (count > MAX_CONNECTIONS_PER_ADDRESS) {
-      socket.destroy();
-      return;
-    }
-    open.set(address, count);
-    socket.once("close", () => {
-      const left = (open.get(address) ?? 1) - 1;
-      if (left === 0) open.delete(address);
-      else open.set(address, left);
-    });
-  });
 }
