@@ -44,8 +44,12 @@ export async function startSigner(
   return signer;
 }
 
-export async function startDaemon(paths: SitePaths, port: number): Promise<Running> {
-  const daemon = startProgram("airlockd", ["--config", paths.applianceToml], join(paths.logs, "airlockd.log"));
+export async function startDaemon(
+  paths: SitePaths,
+  port: number,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Running> {
+  const daemon = startProgram("airlockd", ["--config", paths.applianceToml], join(paths.logs, "airlockd.log"), env);
   await waitUntil("it listens", () => hasListener(port), daemon);
   return daemon;
 }

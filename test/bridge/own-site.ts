@@ -60,8 +60,9 @@ export class OwnSite {
     await this.#signer?.stop();
   }
 
-  async startDaemon(): Promise<void> {
-    this.#daemon = await startDaemon(this.paths, this.ports.appliance);
+  /** @param env beside the usual one, such as wrongClock() */
+  async startDaemon(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    this.#daemon = await startDaemon(this.paths, this.ports.appliance, env);
   }
 
   async stopDaemon(): Promise<void> {

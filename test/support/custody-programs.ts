@@ -11,6 +11,7 @@ import { clientToml, type SitePaths, type SitePorts, sitePaths } from "../../src
 /** An appliance of the real programs whose configuration asks for work orders. */
 export interface OrderedSite {
   readonly paths: SitePaths;
+  readonly ports: SitePorts;
   identity(name: string): Promise<ClientIdentity>;
   /** airlock-custody as one of the clients; what it wrote to stdout. */
   custody(name: string, ...args: readonly string[]): Promise<string>;
@@ -33,6 +34,7 @@ export async function makeOrderedSite(): Promise<OrderedSite> {
   const at = (file: string) => readFile(join(paths.etc, "clients", file), "utf8");
   return {
     paths,
+    ports,
     identity: async (name) => ({
       address: `localhost:${ports.appliance}`,
       lineCa: await readFile(join(paths.root, "ca", "line-ca.pem"), "utf8"),

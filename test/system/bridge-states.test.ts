@@ -11,6 +11,7 @@ import { parsePem } from "../../src/x509/pem.ts";
 import { type BoardOptions, boardBody, CPP, FIOUP } from "../bridge/board-clients.ts";
 import { assertExplained } from "../bridge/line-guide.ts";
 import { OwnSite, startOtherBridge } from "../bridge/own-site.ts";
+import { wrongClock } from "../support/wrong-clock.ts";
 import { p256Key } from "../x509/make-csr.ts";
 
 interface Answer {
@@ -67,6 +68,42 @@ describe("a board in every state of the appliance", function () {
     assert.deepEqual([away.status, away.retryAfter, back.status], [503, "5", 201]);
     assert.match(away.message, /^The appliance does not answer now\. Wait a little and run the registration again/);
     assert.doesNotMatch(away.message, /127\.0\.0\.1|ECONNREFUSED/);
+  });
+
+  const CLOCKS: [wrong: string, offset: string, sentence: RegExp][] = [
+    ["two minutes slow", "-2m", /clock is behind the last record or receipt\. A custodian must set it/],
+    ["sixty days fast", "+60d", /clock has jumped far ahead of the last record\. Custodians must confirm it/],
+  ];
+  for (const [wrong, offset, sentence] of CLOCKS) {
+    it(`CLOCK-SANE at a system clock ${wrong} a new board gets a sentence, a known one its certificate, all work when it is right`, async () => {
+      const board = { uuid: randomUUID(), key: p256Key() };
+      const issued = await post(board);
+      await site.stopDaemon();
+      await site.startDaemon(wrongClock(offset));
+      await site.untilServing();
+      await assertReachable();
+      const [again, fresh] = [await post(board), await post()];
+      await site.stopDaemon();
+      await site.startDaemon();
+      await site.untilServing();
+      assert.deepEqual([issued.status, again.status, fresh.status], [201, 201, 503]);
+      assert.equal(fresh.retryAfter, "60");
+      assert.equal(again.certificate, issued.certificate);
+      assert.match(fresh.message, sentence);
+      assert.equal((await post()).status, 201);
+    });
+  }
+
+  it("CLOCK-SANE at a system clock a year slow no connection is made, and a board gets 503 and a sentence", async () => {
+    await site.stopDaemon();
+    await site.startDaemon(wrongClock("-365d"));
+    await assertReachable();
+    const answer = await post();
+    await site.stopDaemon();
+    await site.startDaemon();
+    await site.untilServing();
+    assert.deepEqual([answer.status, answer.retryAfter], [503, "5"]);
+    assert.equal((await post()).status, 201);
   });
 
   it("STORE-SPACE gets 503 and a sentence while the disk is too full", async () => {
