@@ -245,22 +245,37 @@ describe("line clients' CSRs", () => {
   });
 });
 
-describe("every bit of a CSR", () => {
-  const cases: [string, TestKey, Parameters<typeof makeCsr>[1]][] = [
-    ["the C++ client's CSR", fixedKey("bits 1"), {}],
-    ["the C++ client's production CSR", fixedKey("bits 2"), { subject: cppSubject(UUID, FACTORY, true) }],
-    ["fioup's CSR", fixedKey("bits 3"), { subject: goSubject(), attributes: NO_ATTRIBUTES }],
-    ["a P-384 CSR", p384Key(), {}],
-    ["an RSA CSR", rsaKey(), {}],
+describe("every bit of 20 valid CSRs", function () {
+  this.timeout(120_000);
+  const shapes: [string, NonNullable<Parameters<typeof makeCsr>[1]>][] = [
+    ["the C++ client's CSR", {}],
+    ["the C++ client's production CSR", { subject: cppSubject(UUID, FACTORY, true) }],
+    ["fioup's CSR", { subject: goSubject(), attributes: NO_ATTRIBUTES }],
+    ["fioup's production CSR", { subject: goSubject(UUID, FACTORY, true), attributes: NO_ATTRIBUTES }],
+    ["a CSR in the C++ client's order that requests no extensions", { attributes: NO_ATTRIBUTES }],
   ];
-  for (const [title, key, recipe] of cases) {
-    it(`CSR-PROOF, CSR-SUBJECT and CSR-KEY refuse ${title} with any one bit flipped`, () => {
+  const keys: [string, TestKey][] = [
+    ["P-256", fixedKey("bits 1")],
+    ["P-384", p384Key()],
+    ["RSA", rsaKey()],
+  ];
+  const cases = keys.flatMap(([kind, key]) =>
+    shapes.map(([shape, recipe]) => ({ title: `${shape}, ${kind}`, key, recipe })),
+  );
+  const recorded = recordedCsrs();
+
+  it("are at least 20", () => {
+    assert.ok(cases.length + recorded.length >= 20, `${cases.length} made and ${recorded.length} recorded`);
+  });
+
+  for (const { title, key, recipe } of cases) {
+    it(`CSR-PROOF, CSR-SUBJECT and CSR-KEY refuse ${title}, with any one bit flipped`, () => {
       assertNoFlipAccepted(makeCsr(key, recipe), UUID);
     });
   }
 
   it("CSR-PROOF, CSR-SUBJECT and CSR-KEY refuse the recorded CSRs with any one bit flipped", () => {
-    for (const { pem, uuid } of recordedCsrs()) assertNoFlipAccepted(parsePem(pem, "CERTIFICATE REQUEST"), uuid);
+    for (const { pem, uuid } of recorded) assertNoFlipAccepted(parsePem(pem, "CERTIFICATE REQUEST"), uuid);
   });
 
   it("CSR-PROOF refuses a client's CSR with any one bit flipped", () => {
