@@ -15,6 +15,7 @@ export interface HttpRefusal {
 const WAITS_FOR_PERSON: ReadonlySet<ControlId> = new Set<ControlId>([
   "SERVICE-STATE",
   "CLOCK-SANE",
+  "CERT-PROFILE",
   "KEY-CAPTIVE",
   "SIGNER-GATE",
   "SIGN-LEDGER",

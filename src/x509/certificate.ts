@@ -134,7 +134,7 @@ export function verifySignedBy(certificate: Certificate, key: KeyObject | Buffer
 /**
  * Reads back what was just signed: it carries the intended TBS byte for byte, names the CA's own algorithm, and its
  * signature verifies in software with the CA's public key. A failing or substituted token stops here.
- * @throws Refusal CERT-PROFILE `inconsistent`
+ * @throws Refusal CERT-PROFILE `needs-person`: not the request but the token is wrong
  */
 export function checkIssued(certificateDer: Buffer, intendedTbs: Buffer, ca: CaCertificate): Certificate {
   const certificate = refuseBadToken(() => readCertificate(certificateDer));
@@ -155,5 +155,5 @@ function refuseBadToken<T>(read: () => T): T {
 function badToken(cause?: unknown): Refusal {
   const sentence =
     "What was signed is not the intended certificate under the installed CA: nothing was issued. Check the token and the installed certificate.";
-  return new Refusal("CERT-PROFILE", "inconsistent", sentence, { cause });
+  return new Refusal("CERT-PROFILE", "needs-person", sentence, { cause });
 }

@@ -23,7 +23,7 @@ describe("HTTP status of a refusal", () => {
     ["needs-person", "PRODUCTION-POLICY", 422],
     ["needs-person", "ORDER-QUOTA", 422],
     ["needs-person", "ISSUE-ONCE", 422],
-    ["needs-person", "CERT-PROFILE", 422],
+    ["needs-person", "CERT-PROFILE", 503, 60],
     ["needs-person", "CLOCK-SANE", 503, 60],
     ["needs-person", "KEY-CAPTIVE", 503, 60],
     ["needs-person", "SERVICE-STATE", 503, 60],
