@@ -28,8 +28,12 @@ export interface IndexHome {
   open(): Promise<IndexStore>;
   /** Makes an empty one; only where there is none. */
   create(): Promise<IndexStore>;
-  /** Moves the files out of the way, to a name of their own; deletes nothing. */
-  setAside(): Promise<void>;
+  /**
+   * Moves the files out of the way, to a name of their own, and keeps the newest two such copies: processes that die
+   * over and over must not fill the disk with them.
+   * @returns names of the older copies that were removed
+   */
+  setAside(): Promise<string[]>;
 }
 
 /** Keys sort as bytes, so sequence numbers have a fixed width. */

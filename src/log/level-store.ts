@@ -1,4 +1,5 @@
-import { mkdir, readdir, rename } from "node:fs/promises";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname } from "node:path";
 import { Level } from "level";
 import { Refusal } from "../refusal.ts";
 import type { IndexChange, IndexHome, IndexStore } from "./index-store.ts";
@@ -8,6 +9,9 @@ import type { IndexChange, IndexHome, IndexStore } from "./index-store.ts";
  * of the compaction work.
  */
 const OPTIONS = { compression: false, writeBufferSize: 8 * 1024 * 1024, cacheSize: 16 * 1024 * 1024 } as const;
+
+/** Copies of what was set aside that are kept; all of them can be made again from the journal. */
+const KEPT_COPIES = 2;
 
 /** The index in LevelDB. This file alone imports `level`. */
 export function levelHome(location: string): IndexHome {
@@ -31,13 +35,23 @@ export function levelHome(location: string): IndexHome {
     },
 
     async setAside() {
-      for (let number = 1; ; number++) {
-        const name = `${location}.set-aside-${number}`;
-        if ((await readdir(name).catch(() => undefined)) !== undefined) continue;
-        return rename(location, name);
-      }
+      const copies = await listCopies(location);
+      await rename(location, `${location}.set-aside-${(copies.at(-1) ?? 0) + 1}`);
+      const older = copies.slice(0, Math.max(0, copies.length + 1 - KEPT_COPIES));
+      const names = older.map((number) => `${location}.set-aside-${number}`);
+      // Dying in the middle of one leaves the rest of it to the next time: its number stays an old one.
+      for (const name of names) await rm(name, { recursive: true, force: true });
+      return names.map((name) => basename(name));
     },
   };
+}
+
+/** Numbers of what was set aside before, ascending. */
+async function listCopies(location: string): Promise<number[]> {
+  const prefix = `${basename(location)}.set-aside-`;
+  const names = (await readdir(dirname(location))).filter((name) => name.startsWith(prefix));
+  const numbers = names.map((name) => Number(name.slice(prefix.length)));
+  return numbers.filter((number) => Number.isSafeInteger(number) && number > 0).sort((a, b) => a - b);
 }
 
 /** An index that is only looked at. */

@@ -20,7 +20,9 @@ export async function openIndex(home: IndexHome, isSuspect: boolean, onEvent: On
   const store = state === "present" && !isSuspect ? await openUsable(home) : undefined;
   if (store !== undefined) return { store, how: "kept" };
   onEvent({ control: "STORE-CHAIN", message: "The index is damaged. It was set aside and is made again." });
-  await home.setAside();
+  for (const name of await home.setAside()) {
+    onEvent({ control: "STORE-SPACE", message: `An older index that had been set aside was removed: ${name}` });
+  }
   return { store: await home.create(), how: "rebuilt" };
 }
 

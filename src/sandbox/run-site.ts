@@ -61,7 +61,7 @@ export async function startBridge(paths: SitePaths, port: number): Promise<Runni
   return bridge;
 }
 
-async function hasSigner(socket: string): Promise<boolean> {
+export async function hasSigner(socket: string): Promise<boolean> {
   const signer = connectSigner(socket);
   try {
     return (await signer.status()).state === "ready";
@@ -70,7 +70,7 @@ async function hasSigner(socket: string): Promise<boolean> {
   }
 }
 
-function hasListener(port: number): Promise<boolean> {
+export function hasListener(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1");
     const answer = (isOpen: boolean) => {

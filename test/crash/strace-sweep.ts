@@ -5,7 +5,8 @@ import { join } from "node:path";
 import type { StoredRecord } from "../../src/log/record.ts";
 
 /** Calls that change what is on disk. */
-const MUTATING = "write,pwrite64,writev,pwritev,fdatasync,fsync,rename,renameat,renameat2,unlink,unlinkat,ftruncate";
+export const MUTATING =
+  "write,pwrite64,writev,pwritev,fdatasync,fsync,rename,renameat,renameat2,unlink,unlinkat,ftruncate";
 /** LevelDB's own notes, and the directory that serves as a lock: nothing is read from them. */
 const IRRELEVANT = /^journal\/lock\/|^database\/index\/LOG(\.old)?$/;
 const PROGRAM = join(import.meta.dirname, "one-append.ts");

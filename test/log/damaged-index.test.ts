@@ -123,6 +123,24 @@ describe("log: damaged index", function () {
     }
   });
 
+  it("STORE-SPACE keeps the newest two of the indexes that were set aside, and says which it removed", async () => {
+    const copy = await site.copy();
+    const names = async () => (await readdir(copy.databaseDir)).filter((name) => name.includes("set-aside")).sort();
+    for (let time = 1; time <= 4; time++) {
+      await rm(join(copy.databaseDir, "index", "CURRENT"));
+      await writeFile(join(copy.databaseDir, "index", "time"), String(time));
+      await (await copy.open()).close();
+    }
+    assert.deepEqual(await names(), ["index.set-aside-3", "index.set-aside-4"]);
+    for (const time of [3, 4]) {
+      assert.equal(await readFile(join(copy.databaseDir, `index.set-aside-${time}`, "time"), "utf8"), String(time));
+    }
+    const removed = copy.events.filter(({ control }) => control === "STORE-SPACE").map(({ message }) => message);
+    assert.equal(removed.length, 2);
+    assert.match(removed.join(), /removed: index\.set-aside-1,.*removed: index\.set-aside-2$/);
+    await copy.remove();
+  });
+
   it("STORE-CHAIN replays what an older copy of the index lacks", async () => {
     const copy = await site.copy();
     const older = join(copy.root, "older");

@@ -22,9 +22,10 @@ export class MemoryHome implements IndexHome {
     return this.#opened(this.entries);
   }
 
-  async setAside(): Promise<void> {
+  async setAside(): Promise<string[]> {
     if (this.entries !== undefined) this.aside.push(this.entries);
     this.entries = undefined;
+    return [];
   }
 
   /** What the end of a process does to whoever had it open. */

@@ -15,7 +15,7 @@ import { proveApart } from "./prove-apart.ts";
 import { withStoppedLog } from "./stopped-log.ts";
 
 /**
- * `--rebuild`: a person's decision. Sets the index aside, deletes nothing, and makes it again from a journal that was
+ * `--rebuild`: a person's decision. Sets the index aside, beside at most one older one, and makes it again from a journal that was
  * proven just before. Refuses when the journal is not whole: the index may then hold the only good copy of a record.
  */
 export async function rebuildCommand(config: ApplianceConfig, isConfirmed: boolean): Promise<ExitCode> {
@@ -53,7 +53,9 @@ async function checkRoom({ store }: ApplianceConfig, { tally }: StoreReport): Pr
 
 async function setAside({ store }: ApplianceConfig, { findings }: StoreReport): Promise<void> {
   const home = levelHome(join(store.database, "index"));
-  if ((await home.state()) !== "absent") await home.setAside();
+  const removed = (await home.state()) === "absent" ? [] : await home.setAside();
+  for (const name of removed)
+    process.stdout.write(`  removed    ${name}: the newest two that were set aside are kept\n`);
   // Without this the side file would go on vouching for what the journal, just proven, does not say.
   if (findings.some((finding) => finding.store === "side file")) {
     const path = join(store.journal, "catalog");

@@ -1,0 +1,49 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { allStrikes, type SweepTally, strikeOnce } from "./blows.ts";
+import { ServiceSweep } from "./service-sweep.ts";
+
+/**
+ * `node test/crash/sweep.ts [--lanes N] [--every N]`: a blow at every system call by which the real airlockd and the
+ * real airlock-signer change a store, in a registration, a seal, a receipt and the recovery at their start.
+ */
+const { values } = parseArgs({
+  options: { lanes: { type: "string", default: "2" }, every: { type: "string", default: "1" } },
+});
+const lanes = Number(values.lanes);
+const every = Number(values.every);
+const root = await mkdtemp(join(tmpdir(), "airlock-sweep-"));
+const tally: SweepTally = { points: 0, acknowledged: 0, failures: [] };
+let count = 0;
+
+async function runLane(lane: number): Promise<void> {
+  const sweep = await ServiceSweep.make(join(root, `lane-${lane}`), join(root, "compiled"));
+  try {
+    const strikes = (await allStrikes(sweep)).filter((_, index) => index % every === 0);
+    count = strikes.length;
+    if (lane === 0) console.log(`sweep: ${count} blows, ${lanes} side by side`);
+    for (const [index, strike] of strikes.entries()) {
+      if (index % lanes !== lane) continue;
+      await strikeOnce(sweep, strike, tally);
+      const done = tally.points + tally.failures.length;
+      if (done % 20 === 0) console.log(`  ${done} of ${count}`);
+    }
+  } finally {
+    await sweep.remove();
+  }
+}
+
+try {
+  await Promise.all(Array.from({ length: lanes }, (_, lane) => runLane(lane)));
+  for (const failure of tally.failures) console.error(`sweep: ${failure}`);
+  const { points, acknowledged, failures } = tally;
+  console.log(
+    `sweep: ${points} of ${count} points visited, ${acknowledged} answers given before a blow, ${failures.length} failures`,
+  );
+  if (failures.length === 0 && points === count) console.log("sweep: no acknowledged record was lost");
+  else process.exitCode = 1;
+} finally {
+  await rm(root, { recursive: true, force: true });
+}
