@@ -30,8 +30,10 @@ const HELP = `airlock-import: verifies bundles, brings devices to the Factory, w
   airlock-import receipt [--receipt-to DIR] [--print-to DIR] [--qr]
                                                 the newest receipt once more
   airlock-import report --out FILE              one HTML page about everything imported
-  airlock-import denied [clear UUID...] --api URL --token-file FILE
+  airlock-import denied [list | clear UUID...] --api URL --token-file FILE
                                                 deny-list entries of devices that were imported here
+  airlock-import denied snapshot --api URL --token-file FILE [--receipt-to DIR]
+                                                the Factory's deny list, signed for the way back
 
   --state DIR   the importer's own state (default ~/.local/state/airlock-import)
   --log ID      which appliance's log, when several are pinned
