@@ -39,7 +39,13 @@ need pkcsslotd opencryptoki
 # Real file systems, and a network with nothing in it.
 need mkfs.ext4 e2fsprogs
 need mkfs.vfat dosfstools
+need mtype mtools
 need umount mount
+# Where the kernel has no FAT, the tests bring one that has (an ordinary process; Debian builds it for x86 alone).
+if [ "$(uname -m)" = x86_64 ] && ! grep -qw vfat /proc/filesystems; then
+  need linux.uml user-mode-linux
+  need insmod kmod
+fi
 need unshare util-linux
 need ip iproute2
 # python3-grpcio belongs to Debian's own interpreter, which need not be the first in PATH.

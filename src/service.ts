@@ -23,6 +23,7 @@ import { Health } from "./rpc/health.ts";
 import { type RpcServer, startRpcServer } from "./rpc/server.ts";
 import { createServices, type ServiceParts } from "./rpc/services.ts";
 import { readSiteCertificates, type SiteCertificates } from "./site-certificates.ts";
+import { createDenyListApplier } from "./transfer/apply-deny-list.ts";
 import { createReceiptApplier } from "./transfer/apply-receipt.ts";
 import { createBundleSealer } from "./transfer/seal.ts";
 
@@ -240,6 +241,7 @@ function serviceParts(
         pauseIssuing,
       }),
       receipts: createReceiptApplier(log),
+      denyLists: createDenyListApplier({ log, clock, mode: config.issuance.deny_list }),
       status: {
         factory,
         appliance,

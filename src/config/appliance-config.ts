@@ -76,6 +76,8 @@ export const ApplianceConfigSchema = z.strictObject({
         .default(["P-256"]),
       /** The clock may run ahead of the last record by at most this many days. */
       clock_jump_days: z.int().min(1).max(3_650).default(30),
+      /** What meets a board whose uuid the Factory denies, by the deny list that came across the gap. */
+      deny_list: z.enum(["refuse", "warn"]).default("refuse"),
       /** Device group noted in each record; chosen here, never by the device. */
       group: name.optional(),
     })

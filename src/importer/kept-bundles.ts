@@ -38,14 +38,14 @@ export async function keepBundle(logDirectory: string, { manifest, files }: Veri
 }
 
 /**
- * The records of a kept bundle.
+ * The lines of a kept bundle's records, each with its LF.
  * @throws StateError when the copy is no longer what was verified
  */
-export async function readKeptRecords(
+export async function readKeptLines(
   logDirectory: string,
   log: string,
   { bundle, id }: Pick<BundleEntry, "bundle" | "id">,
-): Promise<readonly LogRecord[]> {
+): Promise<readonly string[]> {
   const directory = join(logDirectory, "bundles", bundleDirectory(log, bundle));
   const [sums, records] = await Promise.all(
     ["SHA256SUMS", "RECORDS.NDJSON"].map((name) => readFile(join(directory, name), "latin1")),
@@ -55,7 +55,19 @@ export async function readKeptRecords(
   if (sha256Hex(sums ?? "") !== id || parseSums(sums ?? "")?.records !== sha256Hex(records ?? "")) {
     throw new StateError(`The kept copy of bundle ${bundle} was changed. Restore it from the medium or a backup.`);
   }
-  return (records?.match(/[^\n]*\n/g) ?? []).map(parseRecord);
+  return records?.match(/[^\n]*\n/g) ?? [];
+}
+
+/**
+ * The records of a kept bundle.
+ * @throws StateError when the copy is no longer what was verified
+ */
+export async function readKeptRecords(
+  logDirectory: string,
+  log: string,
+  bundle: Pick<BundleEntry, "bundle" | "id">,
+): Promise<readonly LogRecord[]> {
+  return (await readKeptLines(logDirectory, log, bundle)).map(parseRecord);
 }
 
 async function isKept(directory: string, files: VerifiedBundle["files"]): Promise<boolean> {

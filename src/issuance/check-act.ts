@@ -37,8 +37,13 @@ export async function checkAct(log: Log, act: ProposedAct, nowMs: number): Promi
     case "deny-uuid":
       return refuseIf(log.custody().isDenied(act.uuid), "This uuid is denied already. There is nothing to do.");
     case "undeny-uuid":
-      return refuseIf(!log.custody().isDenied(act.uuid), "This uuid is not denied. There is nothing to do.");
+      return refuseIf(!isDenied(log, act.uuid), "This uuid is not denied. There is nothing to do.");
   }
+}
+
+/** By custodians, or by the Factory's list, from which they may take a uuid too. */
+function isDenied(log: Log, uuid: string): boolean {
+  return log.custody().isDenied(uuid) || log.custody().factoryDenial(uuid) !== undefined;
 }
 
 function checkEnrolment(log: Log, name: string, csr: string): void {

@@ -24,6 +24,9 @@ import { findKnown } from "./stored-registration.ts";
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
 
+const DENIED_WARNING =
+  "The Factory denies this uuid: the device will not be delivered until somebody takes it off the deny list there.";
+
 /** The group is the configuration's or the order's, never the device's. */
 export interface IssuingRules extends RequestRules, PermitRules {
   readonly validityDays: number;
@@ -50,6 +53,8 @@ export interface Issued {
   readonly sotaToml: string;
   readonly seq: number;
   readonly isStored: boolean;
+  /** For whoever looks after the line; the certificate is good all the same. */
+  readonly warning?: string;
 }
 
 /** Issues device certificates by the numbered recipe of the design; step 1, who may ask, is the RPC's. */
@@ -83,12 +88,17 @@ export class Issuer {
     try {
       // 3. What is known is answered from the log: no quota, space, clock or HSM is asked.
       const { stored, replacement } = await findKnown(this.#parts.log, request);
-      if (stored !== undefined) return answerStored(stored, sotaToml);
+      const warning = this.#warning(uuid);
+      if (stored !== undefined) return { ...answerStored(stored, sotaToml), ...warning };
       const record = await this.#permitted(request, by, replacement);
-      return { ...record, sotaToml, isStored: false };
+      return { ...record, sotaToml, isStored: false, ...warning };
     } finally {
       release();
     }
+  }
+
+  #warning(uuid: string): Pick<Issued, "warning"> {
+    return this.#parts.log.custody().factoryDenial(uuid) === "warn" ? { warning: DENIED_WARNING } : {};
   }
 
   /** Takes a unit of the order before anything is signed; only a record uses it up. */

@@ -27,6 +27,14 @@ export async function findKnown(log: Log, request: CheckedRegistration): Promise
 }
 
 function checkNotDenied(log: Log, uuid: string): void {
+  if (log.custody().factoryDenial(uuid) === "refuse") {
+    throw new Refusal(
+      "ISSUE-ONCE",
+      "needs-person",
+      "The Factory denies this uuid. Set the board aside; the operator has it cleared, or custodians take it off the list.",
+      { field: "uuid" },
+    );
+  }
   if (!log.custody().isDenied(uuid)) return;
   throw new Refusal(
     "ISSUE-ONCE",

@@ -1,6 +1,7 @@
+import { type FactoryDenyList, FactoryDenyLists } from "./factory-deny-list.ts";
 import type { EnrolledClient } from "./log.ts";
 import type { OrderExtension, ProposedAct, WorkOrder } from "./proposed-act.ts";
-import type { By, EnrolledCustodian, LogRecord, RegistrationRecord } from "./record.ts";
+import type { By, DenyListPiece, DenyMode, EnrolledCustodian, LogRecord, RegistrationRecord } from "./record.ts";
 
 type ActRecord = Extract<LogRecord, { kind: "act" }>;
 export type ProposeRecord = Extract<ActRecord, { act: "propose" }>;
@@ -44,6 +45,10 @@ export interface CustodyView {
   /** In the order in which they were opened. */
   orders(): readonly OrderView[];
   isDenied(uuid: string): boolean;
+  /** What meets a uuid that the Factory denies, by the newest list that came across the gap. */
+  factoryDenial(uuid: string): DenyMode | undefined;
+  /** That list; undefined while none came. */
+  denyList(): FactoryDenyList | undefined;
   /** Whether a uuid's re-registration was allowed and has not been used up. */
   mayReregister(uuid: string): boolean;
 }
@@ -58,6 +63,7 @@ export class CustodyState implements CustodyView {
   readonly #proposals = new Map<string, ProposalView>();
   readonly #orders = new Map<string, OrderView>();
   readonly #denied = new Set<string>();
+  readonly #denyLists = new FactoryDenyLists();
   readonly #reregistrations = new Map<string, number>();
 
   /** @param client finds a client as it is enrolled at the moment of asking */
@@ -88,6 +94,19 @@ export class CustodyState implements CustodyView {
 
   isDenied(uuid: string): boolean {
     return this.#denied.has(uuid);
+  }
+
+  factoryDenial(uuid: string): DenyMode | undefined {
+    const list = this.#denyLists.current;
+    return list?.uuids.has(uuid) === true ? list.mode : undefined;
+  }
+
+  denyList(): FactoryDenyList | undefined {
+    return this.#denyLists.current;
+  }
+
+  takeDenyList(piece: DenyListPiece): void {
+    this.#denyLists.take(piece);
   }
 
   mayReregister(uuid: string): boolean {
@@ -140,7 +159,10 @@ export class CustodyState implements CustodyView {
     } else if (what.kind === "allow-reregistration") {
       this.#reregistrations.set(what.uuid, (this.#reregistrations.get(what.uuid) ?? 0) + 1);
     } else if (what.kind === "deny-uuid") this.#denied.add(what.uuid);
-    else if (what.kind === "undeny-uuid") this.#denied.delete(what.uuid);
+    else if (what.kind === "undeny-uuid") {
+      this.#denied.delete(what.uuid);
+      this.#denyLists.lift(what.uuid);
+    }
   }
 
   #extend({ id, ...totals }: OrderExtension): void {

@@ -111,6 +111,7 @@ export class LogState {
       const client = this.#clients.get(record.clientSha256);
       if (client !== undefined) this.#clients.set(client.sha256, { ...client, revokedAt: record.at });
     } else if (record.act === "trust-importer") this.#importers.set(record.importer.id, record.importer);
+    else if (record.act === "deny-list") this.custody.takeDenyList(record.list);
     else if (record.act === "propose") this.custody.propose(record);
     else if (record.act === "approve") {
       const inForce = this.custody.approve(record);

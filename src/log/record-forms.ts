@@ -87,6 +87,18 @@ const acts: Readonly<Record<string, Members>> = {
   },
   "revoke-client": { clientSha256: sha256, by },
   "trust-importer": { importer: object({ id: word, sha256, pem: page }), by: byOrCeremony },
+  "deny-list": {
+    list: object({
+      importer: word,
+      sha256,
+      issuedAt: time,
+      mode: plain(/^(?:refuse|warn)$/),
+      part: integer,
+      parts: integer,
+      uuids: list(uuid),
+    }),
+    by,
+  },
   propose: { proposal: sha256, what: proposedForm, by },
   approve: {
     proposal: sha256,

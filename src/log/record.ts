@@ -127,6 +127,12 @@ export type ActBody =
       readonly by: By | "ceremony";
     }
   | {
+      /** A piece of the Factory's deny list as an importer sent it; the last piece puts the whole list in force. */
+      readonly act: "deny-list";
+      readonly list: DenyListPiece;
+      readonly by: By;
+    }
+  | {
       readonly act: "propose";
       /** SHA-256 of `what` as it stands in the line. */
       readonly proposal: string;
@@ -141,6 +147,23 @@ export type ActBody =
       readonly enrolled?: EnrolledCustodian;
       readonly by: By;
     };
+
+export const DENY_MODES = ["refuse", "warn"] as const;
+/** What meets a board that the Factory denies. */
+export type DenyMode = (typeof DENY_MODES)[number];
+
+export interface DenyListPiece {
+  readonly importer: string;
+  /** SHA-256 of the list's CMS, DER: the same in all its pieces. */
+  readonly sha256: string;
+  /** The importer's own time of asking the Factory. */
+  readonly issuedAt: string;
+  readonly mode: DenyMode;
+  /** From 1 to `parts`: a long list does not fit into one line. */
+  readonly part: number;
+  readonly parts: number;
+  readonly uuids: readonly string[];
+}
 
 export interface EnrolledCustodian {
   readonly sha256: string;

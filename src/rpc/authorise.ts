@@ -29,6 +29,7 @@ export const METHOD_ROLES: Readonly<Record<string, readonly ClientRole[]>> = {
   "/airlock.transfer.v1.TransferService/ReadBundle": OPERATOR_READS,
   "/airlock.transfer.v1.TransferService/SealBundle": OPERATOR,
   "/airlock.transfer.v1.TransferService/ApplyReceipt": OPERATOR,
+  "/airlock.transfer.v1.TransferService/ApplyDenyList": OPERATOR,
   "/airlock.transfer.v1.TransferService/ResubmitRegistration": OPERATOR,
   "/airlock.transfer.v1.TransferService/VoidRegistration": OPERATOR,
   "/airlock.custody.v1.CustodyService/PresentShare": CUSTODIAN,

@@ -32,7 +32,7 @@ export function createServices(edge: CallEdge, parts: ServiceParts): Services {
 
 function registrationHandlers(edge: CallEdge, parts: ServiceParts): UntypedServiceImplementation {
   const path = (method: string) => `/airlock.registration.v1.RegistrationService/${method}`;
-  const registerOne = register(parts.issuer, parts.certificates);
+  const registerOne = register(parts.issuer, parts.certificates, edge.logger);
   return {
     register: unary(edge, path("Register"), registerOne),
     registerStream: registerStream(edge, path("RegisterStream"), registerOne),

@@ -1,4 +1,5 @@
 import {
+  type ApplyDenyListResponse,
   type ApplyReceiptResponse,
   type BundleInfo,
   type GetStatusResponse,
@@ -22,6 +23,7 @@ export interface TransferClient {
   bundles(): Promise<readonly BundleInfo[]>;
   read(bundle: number): AsyncIterable<ReadBundleResponse>;
   applyReceipt(receipt: Buffer): Promise<ApplyReceiptResponse>;
+  applyDenyList(list: Buffer): Promise<ApplyDenyListResponse>;
   /** Returns the number of the new record; durable when it resolves. */
   resubmit(sequence: number, name: string): Promise<number>;
   /** Returns the number of the new record; durable when it resolves. */
@@ -38,6 +40,7 @@ export function openTransferClient(identity: ClientIdentity): TransferClient {
     bundles: async () => (await callUnary<{ bundles: BundleInfo[] }>((done) => client.listBundles({}, done))).bundles,
     read: (number) => readStream(client.readBundle({ number })),
     applyReceipt: (receipt) => callUnary((done) => client.applyReceipt({ receipt }, done)),
+    applyDenyList: (list) => callUnary((done) => client.applyDenyList({ list }, done)),
     resubmit: async (sequence, name) =>
       Number(
         (

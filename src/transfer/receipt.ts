@@ -188,7 +188,7 @@ export function receiptPageName(number: number, page: number, extension: "svg" |
   return `receipt-${number}${page === 1 ? "" : `-page-${page}`}.${extension}`;
 }
 
-/** Whether a file is named like a receipt or one of its pages. */
+/** Whether a file is named like a receipt, one of its pages, or the deny list that travels with it. */
 export function isReceiptName(name: string): boolean {
-  return /^ALR_[0-9A-F]{8}_/.test(name) || /^receipt-\d{1,6}(-page-\d{1,2})?\.(svg|png)$/.test(name);
+  return /^AL[RD]_[0-9A-F]{8}_/.test(name) || /^receipt-\d{1,6}(-page-\d{1,2})?\.(svg|png)$/.test(name);
 }

@@ -176,6 +176,31 @@ describe("an operator's day with the real programs", function () {
     assertEnded(await inside(["status"]), 0, /Next: nothing; all registrations are delivered/);
   });
 
+  it("ISSUE-ONCE brings the Factory's deny list back: its board is refused at the line until the Factory clears it", async () => {
+    const board = await createDemoBoard(join(dir, "boards"), DEMO_FACTORY, "gw-denied");
+    const to = ["--receipt-to", stick];
+    site.foundries.deny(board.uuid);
+    const taken = await outside("denied", "snapshot", ...api(), ...to);
+    assertEnded(
+      taken,
+      0,
+      /denies 1 uuids\. Signed for/,
+      /Next: carry it back and run {3}airlock-export deny-list apply/,
+    );
+    const file = join(stick, (await readdir(stick)).find((name) => name.startsWith("ALD_")) ?? "");
+    assertEnded(await inside(["deny-list", "apply", file]), 0, /RECEIPT-SIG ok importer EU1/, /refused on the line/);
+    assertEnded(await inside(["deny-list", "apply", file]), 3, /in force already. Nothing changed/);
+    assertEnded(await inside(["status"]), 0, /Denied by the Factory +1 {3}refused on the line/);
+    await assert.rejects(registerBoard(site.deviceApi, board, "intel-corei7-64"), /The Factory denies this uuid/);
+    await writeFile(file, (await readFile(file, "utf8")).replace(/^M/m, "N"));
+    assertEnded(await inside(["deny-list", "apply", file]), 4, /not a deny list|not signed/);
+    await allowInFactory(board.uuid);
+    assertEnded(await outside("denied", "list", ...api()), 3, /No imported device is on the deny list/);
+    assertEnded(await outside("denied", "snapshot", ...api(), ...to), 0, /denies 0 uuids/);
+    assertEnded(await inside(["deny-list", "apply", file]), 0);
+    await registerBoard(site.deviceApi, board, "intel-corei7-64");
+  });
+
   for (const args of [
     [],
     ["dance"],
@@ -192,6 +217,12 @@ describe("an operator's day with the real programs", function () {
       assert.equal(ended.code, 2, ended.out + ended.err);
       assert.match(ended.err, /^airlock-export: .+\n$/);
     });
+  }
+
+  async function allowInFactory(uuid: string): Promise<void> {
+    const url = `${site.foundries.url}/ota/factories/${DEMO_FACTORY}/denied-devices/${uuid}/`;
+    const { status } = await fetch(url, { method: "DELETE", headers: { "OSF-TOKEN": SANDBOX_TOKEN } });
+    assert.equal(status, 200);
   }
 
   /** Gives the Factory's first device another name, as somebody there might. */

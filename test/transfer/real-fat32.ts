@@ -1,4 +1,4 @@
 import { describeRealMedium } from "../support/describe-real-medium.ts";
 
-// Fails where the kernel cannot mount FAT32; run by name: mocha --no-config test/transfer/real-fat32.ts
+// By name, under a kernel that has vfat; real-fat32.test.ts brings one where this machine's kernel has not.
 describeRealMedium("vfat");

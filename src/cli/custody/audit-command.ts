@@ -43,6 +43,8 @@ function describeAct(record: Extract<LogRecord, { kind: "act" }>): string {
       return `revoked client ${record.clientSha256.slice(0, 12)}`;
     case "trust-importer":
       return `trusted importer ${record.importer.id}`;
+    case "deny-list":
+      return `took part ${record.list.part} of ${record.list.parts} of the Factory's deny list: ${record.list.uuids.length} uuids`;
     case "propose":
       return `proposed ${record.proposal.slice(0, 12)}: ${actLines(record.what)[0]}`;
     case "approve":

@@ -23,15 +23,12 @@ type Target = { readonly kind: "medium"; readonly path: string } | { readonly ki
 export const exportCommand: ExportCommand = async (_words, values, output, client) => {
   const target = await openTarget(values, output);
   const status = await client.status();
-  // Records without a registration may be a decision that must go out, or only seals and receipts: sealing tells.
-  const isSealWanted = values.bundle === undefined && (status.unsealedRecords > 0n || values.heartbeat === true);
+  // A decision without a registration must go out too; seals, receipts and counted refusals alone need no bundle.
+  const isSealWanted = values.bundle === undefined && (status.hasUnsealedNews || values.heartbeat === true);
   const again = await chooseAgain(client, values);
   if (!isSealWanted && again.length === 0) return nothingToDo(status.lastBundle, output);
-  const isBundleSure = isSealWanted && (status.queued > 0n || values.heartbeat === true);
-  if (isBundleSure || again.length > 0) {
-    showPlan(isBundleSure ? status.queued : undefined, again, output);
-    if (!(await confirm("Proceed?", values.yes))) return EXIT.cancelled;
-  }
+  showPlan(isSealWanted ? status.queued : undefined, again, output);
+  if (!(await confirm("Proceed?", values.yes))) return EXIT.cancelled;
   const sealed = isSealWanted
     ? await sealAll(client, values.heartbeat === true, output)
     : { bundles: [], isHsmMissing: false };
@@ -66,14 +63,19 @@ async function openTarget(values: ExportOptions, output: Output): Promise<Target
 }
 
 function showPlan(queued: bigint | undefined, again: readonly Bundle[], output: Output): void {
-  output.say(
-    `Plan     ${queued === undefined ? "no new bundle" : `new bundle: ${countOf(queued, "registration")} queued`}`,
-  );
+  output.say(`Plan     ${describeNew(queued)}`);
   if (again.length === 0) return;
   const count = again.reduce((sum, { registrations }) => sum + registrations, 0n);
   const numbers = again.map(({ number }) => number).join(", ");
   const why = again.every(({ acknowledged }) => !acknowledged) ? "no receipt yet" : "as asked";
   output.say(`         again ${numbers}: ${why} (${countOf(count, "registration")}; duplicates are harmless)`);
+}
+
+function describeNew(queued: bigint | undefined): string {
+  if (queued === undefined) return "no new bundle";
+  return queued === 0n
+    ? "new bundle: no registration; decisions and acts since the last one"
+    : `new bundle: ${countOf(queued, "registration")} queued`;
 }
 
 /** Every unacknowledged bundle goes along, so that a lost stick heals on the next trip. */

@@ -15,6 +15,9 @@ export const HELP = `airlock-export: sealed bundles out, receipts in
   airlock-export slip BUNDLE         a packing slip to print
   airlock-export receipt apply FILE  takes a receipt from the far side
   airlock-export receipt scan        takes it from paper, through a scanner
+  airlock-export deny-list apply FILE
+                                     the Factory's deny list, brought back with
+                                     a receipt: such boards are refused
   airlock-export rejects             what the Factory did not take, what to do
   airlock-export resubmit RECORD --name NAME
   airlock-export void RECORD --reason TEXT

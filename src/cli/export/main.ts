@@ -6,6 +6,7 @@ import { openOutput } from "../import/output.ts";
 import { UsageError } from "../run-tool.ts";
 import type { ExportCommand } from "./command.ts";
 import { resubmitCommand, voidCommand } from "./decide.ts";
+import { denyListApplyCommand } from "./deny-list-apply.ts";
 import { exportCommand } from "./export-bundles.ts";
 import { HELP } from "./help.ts";
 import { listCommand } from "./list.ts";
@@ -54,6 +55,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   void: { run: voidCommand, words: 1 },
   slip: { run: slipCommand, words: 1 },
   "receipt apply": { run: receiptApplyCommand, words: 1 },
+  "deny-list apply": { run: denyListApplyCommand, words: 1 },
   "receipt scan": { run: receiptScanCommand, words: 0 },
 };
 
@@ -80,7 +82,7 @@ export async function exportMain(args: readonly string[]): Promise<ExitCode> {
 }
 
 function chooseCommand(positionals: readonly string[]): { run: ExportCommand; words: readonly string[] } {
-  const length = positionals[0] === "receipt" ? 2 : 1;
+  const length = /^(?:receipt|deny-list)$/.test(positionals[0] ?? "") ? 2 : 1;
   const name = positionals.slice(0, length).join(" ");
   const words = positionals.slice(length);
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;

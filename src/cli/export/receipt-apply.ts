@@ -1,17 +1,21 @@
-import { open } from "node:fs/promises";
 import type { TransferClient } from "../../rpc/transfer-client.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import type { Output } from "../import/output.ts";
 import { UsageError } from "../run-tool.ts";
 import { encodeJson, formatCount } from "../text.ts";
 import type { ExportCommand } from "./command.ts";
+import { readSmallFile } from "./read-small-file.ts";
 
 const MAX_RECEIPT_BYTES = 256 * 1024;
 
 /** `receipt apply FILE`: every check is printed; applying a receipt again changes nothing. */
 export const receiptApplyCommand: ExportCommand = async ([path], _values, output, client) => {
   if (path === undefined) throw new UsageError("name the receipt: airlock-export receipt apply /media/usb0/ALR_...");
-  return await applyReceipt(client, await readReceipt(path), output);
+  return await applyReceipt(
+    client,
+    await readSmallFile(path, MAX_RECEIPT_BYTES, "a receipt; name the file ALR_..."),
+    output,
+  );
 };
 
 /** Hands a receipt, PEM or DER, to the appliance and shows what it changed. */
@@ -38,17 +42,6 @@ export async function applyReceipt(client: TransferClient, receipt: Buffer, outp
 function nextStep(rejected: number, missing: number): string {
   if (rejected > 0) return "airlock-export rejects";
   return missing > 0 ? "airlock-export export" : "airlock-export status";
-}
-
-async function readReceipt(path: string): Promise<Buffer> {
-  const file = await open(path, "r");
-  try {
-    const { size } = await file.stat();
-    if (size > MAX_RECEIPT_BYTES) throw new UsageError("this file is too large for a receipt; name the file ALR_...");
-    return await file.readFile();
-  } finally {
-    await file.close();
-  }
 }
 
 /** What a reject code means, for people. */

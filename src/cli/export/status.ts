@@ -45,6 +45,7 @@ export function statusScreen(status: Status, nowMs: number, lateMs: number): str
     ...waitingLines(status, nowMs, lateMs),
     row("Delivered", status.delivered, receipt),
     row("Rejected, needs a decision", status.rejected, ""),
+    ...denyListLines(status, row),
     `Next: ${nextStep(status, lateMs > 0)}`,
     "",
   ].join("\n");
@@ -58,6 +59,15 @@ function waitingLines({ awaitingBundles: bundles }: Status, nowMs: number, lateM
   const age = formatAge(new Date(nowMs - Math.abs(lateMs)).toISOString(), nowMs);
   const due = lateMs > 0 ? `! OVERDUE by ${age}` : lateMs > -DAY_MS ? `! due in ${age}` : "";
   return [`    bundle ${bundles.slice(0, SHOWN).join(", ")}${more}   ${due}`.trimEnd()];
+}
+
+function denyListLines(
+  { denyList }: Status,
+  row: (label: string, count: bigint, more: string) => string,
+): readonly string[] {
+  if (denyList === undefined) return [];
+  const how = denyList.refuses ? "refused on the line" : "only warned of";
+  return [row("Denied by the Factory", BigInt(denyList.count), `${how}; list of ${denyList.issuedAt.slice(0, 10)}`)];
 }
 
 function diskLine(status: Status): string {

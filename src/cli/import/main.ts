@@ -3,6 +3,7 @@ import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { UsageError } from "../run-tool.ts";
 import { deniedCommand } from "./denied.ts";
 import { initCommand } from "./init.ts";
+import { keptCommand } from "./kept.ts";
 import { type Output, openOutput } from "./output.ts";
 import { planCommand } from "./plan.ts";
 import { receiptCommand } from "./receipt.ts";
@@ -30,8 +31,11 @@ const HELP = `airlock-import: verifies bundles, brings devices to the Factory, w
   airlock-import receipt [--receipt-to DIR] [--print-to DIR] [--qr]
                                                 the newest receipt once more
   airlock-import report --out FILE              one HTML page about everything imported
-  airlock-import denied [clear UUID...] --api URL --token-file FILE
+  airlock-import kept [--out FILE]              what is known of an appliance here; its records, when it is lost
+  airlock-import denied [list | clear UUID...] --api URL --token-file FILE
                                                 deny-list entries of devices that were imported here
+  airlock-import denied snapshot --api URL --token-file FILE [--receipt-to DIR]
+                                                the Factory's deny list, signed for the way back
 
   --state DIR   the importer's own state (default ~/.local/state/airlock-import)
   --log ID      which appliance's log, when several are pinned
@@ -79,6 +83,7 @@ const COMMANDS: Readonly<Record<string, ImportCommand>> = {
   run: runCommand,
   receipt: receiptCommand,
   report: reportCommand,
+  kept: keptCommand,
   denied: deniedCommand,
 };
 

@@ -1,3 +1,4 @@
+import type { BaseLogger as Logger } from "pino";
 import type { RegisterRequest, RegisterResponse } from "../../gen/airlock/registration/v1/registration.ts";
 import type { Issuer } from "../../issuance/issuer.ts";
 import type { RawRegistration } from "../../issuance/registration-request.ts";
@@ -11,9 +12,12 @@ export interface IssuerCertificates {
 }
 
 /** Register: when it resolves, the record is durable in ledger, journal and database (ISSUE-DURABLE). */
-export function register(issuer: Issuer, certificates: IssuerCertificates) {
+export function register(issuer: Issuer, certificates: IssuerCertificates, logger: Pick<Logger, "warn">) {
   return async (request: RegisterRequest, caller: Caller): Promise<RegisterResponse> => {
     const issued = await issuer.register(rawRegistration(request), caller.by);
+    if (issued.warning !== undefined) {
+      logger.warn({ control: "ISSUE-ONCE", seq: issued.seq, station: caller.by.client }, issued.warning);
+    }
     return {
       certificatePem: issued.certificatePem,
       issuerPem: certificates.issuerPem,
@@ -21,6 +25,7 @@ export function register(issuer: Issuer, certificates: IssuerCertificates) {
       sotaToml: issued.sotaToml,
       sequence: BigInt(issued.seq),
       alreadyIssued: issued.isStored,
+      warning: issued.warning ?? "",
     };
   };
 }

@@ -1,9 +1,11 @@
 import {
+  type DenyListStatus,
   type DiskStatus,
   type GetStatusResponse,
   HsmState as WireHsmState,
 } from "../../gen/airlock/transfer/v1/transfer.ts";
 import type { HsmState } from "../../hsm/signer-watch.ts";
+import type { FactoryDenyList } from "../../log/factory-deny-list.ts";
 import type { Log } from "../../log/log.ts";
 
 /** What only the composition root knows. */
@@ -22,6 +24,12 @@ const WIRE_STATES: Readonly<Record<HsmState, WireHsmState>> = {
   sealed: WireHsmState.HSM_STATE_SEALED,
   away: WireHsmState.HSM_STATE_AWAY,
 };
+
+/** The deny list in force, as clients see it. */
+export function denyListStatus(list: FactoryDenyList | undefined): DenyListStatus | undefined {
+  if (list === undefined) return undefined;
+  return { count: list.uuids.size, issuedAt: list.issuedAt, refuses: list.mode === "refuse" };
+}
 
 /** GetStatus: of one moment, from memory; nothing is asked of the HSM. */
 export function getStatus(log: Log, parts: StatusParts) {
@@ -50,6 +58,8 @@ export function getStatus(log: Log, parts: StatusParts) {
       evaluation: parts.isEvaluation,
       lastBundle: bundles.at(-1)?.bundle ?? 0,
       unsealedRecords: BigInt(summary.head.seq - summary.sealedThrough),
+      hasUnsealedNews: summary.hasUnsealedNews,
+      denyList: denyListStatus(log.custody().denyList()),
     };
   };
 }

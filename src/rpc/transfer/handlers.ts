@@ -1,7 +1,9 @@
 import type { UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { DenyListApplier } from "../../transfer/apply-deny-list.ts";
 import type { ReceiptApplier } from "../../transfer/apply-receipt.ts";
 import type { BundleSealer } from "../../transfer/seal.ts";
 import { type CallEdge, serverStream, unary } from "../call.ts";
+import { applyDenyList } from "./apply-deny-list.ts";
 import { applyReceipt } from "./apply-receipt.ts";
 import { getStatus, type StatusParts } from "./get-status.ts";
 import { listBundles } from "./list-bundles.ts";
@@ -14,6 +16,7 @@ import { voidRegistration } from "./void-registration.ts";
 export interface TransferParts {
   readonly sealer: BundleSealer;
   readonly receipts: ReceiptApplier;
+  readonly denyLists: DenyListApplier;
   readonly status: StatusParts;
 }
 
@@ -27,6 +30,7 @@ export function transferHandlers(edge: CallEdge, parts: TransferParts): UntypedS
     listBundles: unary(edge, path("ListBundles"), listBundles(log)),
     readBundle: serverStream(edge, path("ReadBundle"), readBundleFiles(log)),
     applyReceipt: unary(edge, path("ApplyReceipt"), applyReceipt(parts.receipts)),
+    applyDenyList: unary(edge, path("ApplyDenyList"), applyDenyList(log, parts.denyLists)),
     resubmitRegistration: unary(edge, path("ResubmitRegistration"), resubmitRegistration(log)),
     voidRegistration: unary(edge, path("VoidRegistration"), voidRegistration(log)),
   };

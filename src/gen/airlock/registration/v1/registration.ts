@@ -208,6 +208,8 @@ export interface RegisterResponse {
   sequence: bigint;
   /** True when the certificate was on record already and nothing was signed. */
   alreadyIssued: boolean;
+  /** For whoever looks after the line: the Factory denies this uuid, and the site only warns of it. Usually empty. */
+  warning: string;
 }
 
 export interface RegisterStreamRequest {
@@ -543,7 +545,15 @@ export const RegisterRequest: MessageFns<RegisterRequest> = {
 };
 
 function createBaseRegisterResponse(): RegisterResponse {
-  return { certificatePem: "", issuerPem: "", factoryRootPem: "", sotaToml: "", sequence: 0n, alreadyIssued: false };
+  return {
+    certificatePem: "",
+    issuerPem: "",
+    factoryRootPem: "",
+    sotaToml: "",
+    sequence: 0n,
+    alreadyIssued: false,
+    warning: "",
+  };
 }
 
 export const RegisterResponse: MessageFns<RegisterResponse> = {
@@ -568,6 +578,9 @@ export const RegisterResponse: MessageFns<RegisterResponse> = {
     }
     if (message.alreadyIssued !== false) {
       writer.uint32(48).bool(message.alreadyIssued);
+    }
+    if (message.warning !== "") {
+      writer.uint32(58).string(message.warning);
     }
     return writer;
   },
@@ -633,6 +646,14 @@ export const RegisterResponse: MessageFns<RegisterResponse> = {
             message.alreadyIssued = reader.bool();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.warning = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -673,6 +694,7 @@ export const RegisterResponse: MessageFns<RegisterResponse> = {
         : isSet(object.already_issued)
         ? globalThis.Boolean(object.already_issued)
         : false,
+      warning: isSet(object.warning) ? globalThis.String(object.warning) : "",
     };
   },
 
@@ -696,6 +718,9 @@ export const RegisterResponse: MessageFns<RegisterResponse> = {
     if (message.alreadyIssued !== false) {
       obj.alreadyIssued = message.alreadyIssued;
     }
+    if (message.warning !== "") {
+      obj.warning = message.warning;
+    }
     return obj;
   },
 
@@ -710,6 +735,7 @@ export const RegisterResponse: MessageFns<RegisterResponse> = {
     message.sotaToml = object.sotaToml ?? "";
     message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
     message.alreadyIssued = object.alreadyIssued ?? false;
+    message.warning = object.warning ?? "";
     return message;
   },
 };

@@ -127,6 +127,19 @@ export interface GetStatusResponse {
   lastBundle: number;
   /** Records of any kind that no bundle carries yet. */
   unsealedRecords: bigint;
+  /** True when any of them deserves a bundle: more than seals, receipts and counted refusals. */
+  hasUnsealedNews: boolean;
+  /** The Factory's deny list as it came across the gap; absent while none came. */
+  denyList: DenyListStatus | undefined;
+}
+
+export interface DenyListStatus {
+  /** How many uuids it has. */
+  count: number;
+  /** When the importer asked the Factory, UTC, ISO 8601. */
+  issuedAt: string;
+  /** True: their boards are refused at the line. False: they register, with a warning. */
+  refuses: boolean;
 }
 
 export interface DiskStatus {
@@ -266,6 +279,35 @@ export interface RejectedRegistration {
   code: string;
 }
 
+export interface ApplyDenyListRequest {
+  /** The list as the importer wrote it: PEM or DER of a CMS SignedData. At most 384 KiB. */
+  list: Buffer;
+}
+
+export interface ApplyDenyListResponse {
+  /** Importer id. */
+  importer: string;
+  /** True when it had been applied before. */
+  alreadyApplied: boolean;
+  /** The list that is in force now. */
+  denyList:
+    | DenyListStatus
+    | undefined;
+  /** Boards registered here, not delivered yet, whose uuids are on it; at most 100. */
+  denied: DeniedRegistration[];
+  /** One line per check, for example "RECEIPT-SIG ok importer eu1". */
+  evidence: string[];
+}
+
+export interface DeniedRegistration {
+  /** Sequence number of the registration. */
+  sequence: bigint;
+  /** Device uuid. */
+  uuid: string;
+  /** Device name now. */
+  name: string;
+}
+
 export interface ResubmitRegistrationRequest {
   /** Sequence number of the rejected registration. */
   sequence: bigint;
@@ -364,6 +406,8 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     evaluation: false,
     lastBundle: 0,
     unsealedRecords: 0n,
+    hasUnsealedNews: false,
+    denyList: undefined,
   };
 }
 
@@ -453,6 +497,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         throw new globalThis.Error("value provided for field message.unsealedRecords of type uint64 too large");
       }
       writer.uint32(160).uint64(message.unsealedRecords);
+    }
+    if (message.hasUnsealedNews !== false) {
+      writer.uint32(168).bool(message.hasUnsealedNews);
+    }
+    if (message.denyList !== undefined) {
+      DenyListStatus.encode(message.denyList, writer.uint32(178).fork()).join();
     }
     return writer;
   },
@@ -640,6 +690,22 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.unsealedRecords = reader.uint64() as bigint;
             continue;
           }
+          case 21: {
+            if (tag !== 168) {
+              break;
+            }
+
+            message.hasUnsealedNews = reader.bool();
+            continue;
+          }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.denyList = DenyListStatus.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -720,6 +786,16 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         : isSet(object.unsealed_records)
         ? BigInt(object.unsealed_records)
         : 0n,
+      hasUnsealedNews: isSet(object.hasUnsealedNews)
+        ? globalThis.Boolean(object.hasUnsealedNews)
+        : isSet(object.has_unsealed_news)
+        ? globalThis.Boolean(object.has_unsealed_news)
+        : false,
+      denyList: isSet(object.denyList)
+        ? DenyListStatus.fromJSON(object.denyList)
+        : isSet(object.deny_list)
+        ? DenyListStatus.fromJSON(object.deny_list)
+        : undefined,
     };
   },
 
@@ -785,6 +861,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.unsealedRecords !== 0n) {
       obj.unsealedRecords = message.unsealedRecords.toString();
     }
+    if (message.hasUnsealedNews !== false) {
+      obj.hasUnsealedNews = message.hasUnsealedNews;
+    }
+    if (message.denyList !== undefined) {
+      obj.denyList = DenyListStatus.toJSON(message.denyList);
+    }
     return obj;
   },
 
@@ -821,6 +903,115 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.unsealedRecords = (object.unsealedRecords !== undefined && object.unsealedRecords !== null)
       ? BigInt(object.unsealedRecords)
       : 0n;
+    message.hasUnsealedNews = object.hasUnsealedNews ?? false;
+    message.denyList = (object.denyList !== undefined && object.denyList !== null)
+      ? DenyListStatus.fromPartial(object.denyList)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDenyListStatus(): DenyListStatus {
+  return { count: 0, issuedAt: "", refuses: false };
+}
+
+export const DenyListStatus: MessageFns<DenyListStatus> = {
+  encode(message: DenyListStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.count !== 0) {
+      writer.uint32(8).uint32(message.count);
+    }
+    if (message.issuedAt !== "") {
+      writer.uint32(18).string(message.issuedAt);
+    }
+    if (message.refuses !== false) {
+      writer.uint32(24).bool(message.refuses);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DenyListStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDenyListStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.count = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.issuedAt = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.refuses = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DenyListStatus {
+    return {
+      count: isSet(object.count) ? globalThis.Number(object.count) : 0,
+      issuedAt: isSet(object.issuedAt)
+        ? globalThis.String(object.issuedAt)
+        : isSet(object.issued_at)
+        ? globalThis.String(object.issued_at)
+        : "",
+      refuses: isSet(object.refuses) ? globalThis.Boolean(object.refuses) : false,
+    };
+  },
+
+  toJSON(message: DenyListStatus): unknown {
+    const obj: any = {};
+    if (message.count !== 0) {
+      obj.count = Math.round(message.count);
+    }
+    if (message.issuedAt !== "") {
+      obj.issuedAt = message.issuedAt;
+    }
+    if (message.refuses !== false) {
+      obj.refuses = message.refuses;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<DenyListStatus>, I>>(base?: I): DenyListStatus {
+    return DenyListStatus.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DenyListStatus>, I>>(object: I): DenyListStatus {
+    const message = createBaseDenyListStatus();
+    message.count = object.count ?? 0;
+    message.issuedAt = object.issuedAt ?? "";
+    message.refuses = object.refuses ?? false;
     return message;
   },
 };
@@ -2425,6 +2616,322 @@ export const RejectedRegistration: MessageFns<RejectedRegistration> = {
   },
 };
 
+function createBaseApplyDenyListRequest(): ApplyDenyListRequest {
+  return { list: Buffer.alloc(0) };
+}
+
+export const ApplyDenyListRequest: MessageFns<ApplyDenyListRequest> = {
+  encode(message: ApplyDenyListRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.list.length !== 0) {
+      writer.uint32(10).bytes(message.list);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApplyDenyListRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApplyDenyListRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.list = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ApplyDenyListRequest {
+    return { list: isSet(object.list) ? Buffer.from(bytesFromBase64(object.list)) : Buffer.alloc(0) };
+  },
+
+  toJSON(message: ApplyDenyListRequest): unknown {
+    const obj: any = {};
+    if (message.list.length !== 0) {
+      obj.list = base64FromBytes(message.list);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ApplyDenyListRequest>, I>>(base?: I): ApplyDenyListRequest {
+    return ApplyDenyListRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ApplyDenyListRequest>, I>>(object: I): ApplyDenyListRequest {
+    const message = createBaseApplyDenyListRequest();
+    message.list = object.list ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseApplyDenyListResponse(): ApplyDenyListResponse {
+  return { importer: "", alreadyApplied: false, denyList: undefined, denied: [], evidence: [] };
+}
+
+export const ApplyDenyListResponse: MessageFns<ApplyDenyListResponse> = {
+  encode(message: ApplyDenyListResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.importer !== "") {
+      writer.uint32(10).string(message.importer);
+    }
+    if (message.alreadyApplied !== false) {
+      writer.uint32(16).bool(message.alreadyApplied);
+    }
+    if (message.denyList !== undefined) {
+      DenyListStatus.encode(message.denyList, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.denied) {
+      DeniedRegistration.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.evidence) {
+      writer.uint32(42).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApplyDenyListResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApplyDenyListResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.importer = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.alreadyApplied = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.denyList = DenyListStatus.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.denied.push(DeniedRegistration.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.evidence.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ApplyDenyListResponse {
+    return {
+      importer: isSet(object.importer) ? globalThis.String(object.importer) : "",
+      alreadyApplied: isSet(object.alreadyApplied)
+        ? globalThis.Boolean(object.alreadyApplied)
+        : isSet(object.already_applied)
+        ? globalThis.Boolean(object.already_applied)
+        : false,
+      denyList: isSet(object.denyList)
+        ? DenyListStatus.fromJSON(object.denyList)
+        : isSet(object.deny_list)
+        ? DenyListStatus.fromJSON(object.deny_list)
+        : undefined,
+      denied: globalThis.Array.isArray(object?.denied)
+        ? object.denied.map((e: any) => DeniedRegistration.fromJSON(e))
+        : [],
+      evidence: globalThis.Array.isArray(object?.evidence) ? object.evidence.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: ApplyDenyListResponse): unknown {
+    const obj: any = {};
+    if (message.importer !== "") {
+      obj.importer = message.importer;
+    }
+    if (message.alreadyApplied !== false) {
+      obj.alreadyApplied = message.alreadyApplied;
+    }
+    if (message.denyList !== undefined) {
+      obj.denyList = DenyListStatus.toJSON(message.denyList);
+    }
+    if (message.denied?.length) {
+      obj.denied = message.denied.map((e) => DeniedRegistration.toJSON(e));
+    }
+    if (message.evidence?.length) {
+      obj.evidence = message.evidence;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ApplyDenyListResponse>, I>>(base?: I): ApplyDenyListResponse {
+    return ApplyDenyListResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ApplyDenyListResponse>, I>>(object: I): ApplyDenyListResponse {
+    const message = createBaseApplyDenyListResponse();
+    message.importer = object.importer ?? "";
+    message.alreadyApplied = object.alreadyApplied ?? false;
+    message.denyList = (object.denyList !== undefined && object.denyList !== null)
+      ? DenyListStatus.fromPartial(object.denyList)
+      : undefined;
+    message.denied = object.denied?.map((e) => DeniedRegistration.fromPartial(e)) || [];
+    message.evidence = object.evidence?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseDeniedRegistration(): DeniedRegistration {
+  return { sequence: 0n, uuid: "", name: "" };
+}
+
+export const DeniedRegistration: MessageFns<DeniedRegistration> = {
+  encode(message: DeniedRegistration, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sequence !== 0n) {
+      if (BigInt.asUintN(64, message.sequence) !== message.sequence) {
+        throw new globalThis.Error("value provided for field message.sequence of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.sequence);
+    }
+    if (message.uuid !== "") {
+      writer.uint32(18).string(message.uuid);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeniedRegistration {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeniedRegistration();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.sequence = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.uuid = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeniedRegistration {
+    return {
+      sequence: isSet(object.sequence) ? BigInt(object.sequence) : 0n,
+      uuid: isSet(object.uuid) ? globalThis.String(object.uuid) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+    };
+  },
+
+  toJSON(message: DeniedRegistration): unknown {
+    const obj: any = {};
+    if (message.sequence !== 0n) {
+      obj.sequence = message.sequence.toString();
+    }
+    if (message.uuid !== "") {
+      obj.uuid = message.uuid;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<DeniedRegistration>, I>>(base?: I): DeniedRegistration {
+    return DeniedRegistration.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DeniedRegistration>, I>>(object: I): DeniedRegistration {
+    const message = createBaseDeniedRegistration();
+    message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
+    message.uuid = object.uuid ?? "";
+    message.name = object.name ?? "";
+    return message;
+  },
+};
+
 function createBaseResubmitRegistrationRequest(): ResubmitRegistrationRequest {
   return { sequence: 0n, name: "" };
 }
@@ -2807,6 +3314,17 @@ export const TransferServiceService = {
       Buffer.from(ApplyReceiptResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ApplyReceiptResponse => ApplyReceiptResponse.decode(value),
   },
+  /** Takes the Factory's deny list from an importer; it replaces the one before. Repeating it changes nothing. */
+  applyDenyList: {
+    path: "/airlock.transfer.v1.TransferService/ApplyDenyList" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ApplyDenyListRequest): Buffer => Buffer.from(ApplyDenyListRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ApplyDenyListRequest => ApplyDenyListRequest.decode(value),
+    responseSerialize: (value: ApplyDenyListResponse): Buffer =>
+      Buffer.from(ApplyDenyListResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ApplyDenyListResponse => ApplyDenyListResponse.decode(value),
+  },
   /** Gives a rejected registration a new name. */
   resubmitRegistration: {
     path: "/airlock.transfer.v1.TransferService/ResubmitRegistration" as const,
@@ -2846,6 +3364,8 @@ export interface TransferServiceServer extends UntypedServiceImplementation {
   readBundle: handleServerStreamingCall<ReadBundleRequest, ReadBundleResponse>;
   /** Applies an importer's receipt. Repeating it changes nothing. */
   applyReceipt: handleUnaryCall<ApplyReceiptRequest, ApplyReceiptResponse>;
+  /** Takes the Factory's deny list from an importer; it replaces the one before. Repeating it changes nothing. */
+  applyDenyList: handleUnaryCall<ApplyDenyListRequest, ApplyDenyListResponse>;
   /** Gives a rejected registration a new name. */
   resubmitRegistration: handleUnaryCall<ResubmitRegistrationRequest, ResubmitRegistrationResponse>;
   /** Marks a registration's board as scrapped. */
@@ -2933,6 +3453,22 @@ export interface TransferServiceClient extends Client1 {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ApplyReceiptResponse) => void,
+  ): ClientUnaryCall;
+  /** Takes the Factory's deny list from an importer; it replaces the one before. Repeating it changes nothing. */
+  applyDenyList(
+    request: ApplyDenyListRequest,
+    callback: (error: ServiceError | null, response: ApplyDenyListResponse) => void,
+  ): ClientUnaryCall;
+  applyDenyList(
+    request: ApplyDenyListRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ApplyDenyListResponse) => void,
+  ): ClientUnaryCall;
+  applyDenyList(
+    request: ApplyDenyListRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ApplyDenyListResponse) => void,
   ): ClientUnaryCall;
   /** Gives a rejected registration a new name. */
   resubmitRegistration(
