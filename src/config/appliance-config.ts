@@ -63,6 +63,8 @@ export const ApplianceConfigSchema = z.strictObject({
     /** Mode 0400 or 0600. */
     tls_key: path,
     bundle_certificate: path,
+    /** UNIX socket for custodians on the machine itself; left out: none. */
+    console: path.optional(),
   }),
   store: z.strictObject({
     /** Directory of the journal; preferably on another disk than the database. */
@@ -132,6 +134,7 @@ export function parseApplianceConfig(file: string, text: string): ApplianceConfi
       tls_certificate: at(service.tls_certificate),
       tls_key: at(service.tls_key),
       bundle_certificate: at(service.bundle_certificate),
+      ...(service.console === undefined ? {} : { console: at(service.console) }),
     },
     store: { ...store, journal: at(store.journal), database: at(store.database) },
   };

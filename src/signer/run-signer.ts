@@ -1,10 +1,10 @@
 import type { BaseLogger } from "pino";
+import { claimSocket } from "../claim-socket.ts";
 import type { Clock } from "../clock.ts";
 import type { ApplianceConfig } from "../config/appliance-config.ts";
 import { answerRequest } from "./answer-request.ts";
 import { askForPin } from "./ask-for-pin.ts";
 import { checkCaptive, type InstalledCertificates } from "./captive-keys.ts";
-import { claimSocket } from "./claim-socket.ts";
 import { readInstalled } from "./installed-certificates.ts";
 import { freeBytesOf, LedgerSpace } from "./ledger-space.ts";
 import { type OpenLedger, openLedger } from "./open-ledger.ts";

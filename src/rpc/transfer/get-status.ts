@@ -14,6 +14,8 @@ export interface StatusParts {
   readonly hsmState: () => HsmState;
   /** A sentence, or undefined when all is well. */
   readonly clockProblem: () => string | undefined;
+  /** What ends soon or has ended. */
+  readonly warnings: () => string[];
   readonly disks: () => Promise<DiskStatus[]>;
 }
 
@@ -50,6 +52,7 @@ export function getStatus(log: Log, parts: StatusParts) {
       evaluation: parts.isEvaluation,
       lastBundle: bundles.at(-1)?.bundle ?? 0,
       unsealedRecords: BigInt(summary.head.seq - summary.sealedThrough),
+      warnings: parts.warnings(),
     };
   };
 }

@@ -127,6 +127,8 @@ export interface GetStatusResponse {
   lastBundle: number;
   /** Records of any kind that no bundle carries yet. */
   unsealedRecords: bigint;
+  /** What ends soon or has ended: certificates of the CAs, the server and the clients. Sentences. */
+  warnings: string[];
 }
 
 export interface DiskStatus {
@@ -364,6 +366,7 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     evaluation: false,
     lastBundle: 0,
     unsealedRecords: 0n,
+    warnings: [],
   };
 }
 
@@ -453,6 +456,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         throw new globalThis.Error("value provided for field message.unsealedRecords of type uint64 too large");
       }
       writer.uint32(160).uint64(message.unsealedRecords);
+    }
+    for (const v of message.warnings) {
+      writer.uint32(170).string(v!);
     }
     return writer;
   },
@@ -640,6 +646,14 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.unsealedRecords = reader.uint64() as bigint;
             continue;
           }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.warnings.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -720,6 +734,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         : isSet(object.unsealed_records)
         ? BigInt(object.unsealed_records)
         : 0n,
+      warnings: globalThis.Array.isArray(object?.warnings)
+        ? object.warnings.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -785,6 +802,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.unsealedRecords !== 0n) {
       obj.unsealedRecords = message.unsealedRecords.toString();
     }
+    if (message.warnings?.length) {
+      obj.warnings = message.warnings;
+    }
     return obj;
   },
 
@@ -821,6 +841,7 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.unsealedRecords = (object.unsealedRecords !== undefined && object.unsealedRecords !== null)
       ? BigInt(object.unsealedRecords)
       : 0n;
+    message.warnings = object.warnings?.map((e) => e) || [];
     return message;
   },
 };
