@@ -10,10 +10,14 @@ import { connectSigner } from "./hsm/signer-client.ts";
 import { SignerWatch } from "./hsm/signer-watch.ts";
 import { accountForLedger } from "./issuance/account-for-ledger.ts";
 import { type ClientIdentityRequest, issueClientCertificate } from "./issuance/client-certificate.ts";
-import { checkClock, clockProblem } from "./issuance/clock-guard.ts";
+import { type ClockLimits, checkClock, clockProblem } from "./issuance/clock-guard.ts";
 import { DualControl } from "./issuance/dual-control.ts";
+import { expiryWarnings } from "./issuance/expiry-warnings.ts";
 import { Issuer } from "./issuance/issuer.ts";
 import { RefusalAudit } from "./issuance/refusal-audit.ts";
+import { issueServerCertificate } from "./issuance/server-certificate.ts";
+import { Unsealing } from "./issuance/unsealing.ts";
+import { ServerCertificateKeeper } from "./keep-server-certificate.ts";
 import type { Log } from "./log/log.ts";
 import { openLog } from "./log/open-log.ts";
 import type { Refusal } from "./refusal.ts";
@@ -22,6 +26,7 @@ import { Connections } from "./rpc/connections.ts";
 import { Health } from "./rpc/health.ts";
 import { type RpcServer, startRpcServer } from "./rpc/server.ts";
 import { createServices, type ServiceParts } from "./rpc/services.ts";
+import type { TlsIdentity } from "./rpc/tls-listener.ts";
 import { readSiteCertificates, type SiteCertificates } from "./site-certificates.ts";
 import { createDenyListApplier } from "./transfer/apply-deny-list.ts";
 import { createReceiptApplier } from "./transfer/apply-receipt.ts";
@@ -34,12 +39,16 @@ const NOTE_MS = 400;
 /** How often a finished minute of refusals is looked for. */
 const AUDIT_MS = 5_000;
 const CLIENT_DAYS = 3 * 365;
+/** How often the server's own certificate is looked at. */
+const RENEW_MS = 3_600_000;
 
 export interface ServiceSurroundings {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Name and version for manifests. */
   readonly software: string;
+  /** Stores the server's renewed certificate; durable when it resolves. */
+  readonly storeCertificate: (path: string, pem: string) => Promise<void>;
   /** The stores failed or contradict each other: the process must end now and answer nobody. */
   readonly onFatal: (refusal: Refusal) => void;
 }
@@ -69,7 +78,8 @@ export async function startService(config: ApplianceConfig, around: ServiceSurro
   const signer = connectSigner(config.signer.socket);
   const issuer = createIssuer(config, certificates, around, log, signer);
   const health = new Health();
-  const watch = watchSigner(around, log, signer, issuer, health);
+  const unsealing = new Unsealing({ log, signer, onChange: () => watch.refresh() });
+  const watch = watchSigner(around, log, signer, issuer, health, unsealing);
   const noter = new HeadNoter(signer, () => log.summary().head);
   try {
     // Nothing is signed before the ledger has been compared with the log: the gate opens in there.
@@ -86,17 +96,26 @@ export async function startService(config: ApplianceConfig, around: ServiceSurro
       onRefusal: (client, control) => audit.count(client, control),
       onInconsistent: onFatal,
     };
-    const parts = serviceParts(config, certificates, around, { log, signer, issuer, health, watch });
+    const keeper = keepServerCertificate(config, certificates, around, {
+      log,
+      signer,
+      use: (identity) => use(identity),
+    });
+    const parts = serviceParts(config, certificates, around, { log, signer, issuer, health, watch, unsealing, keeper });
+    const { listen, console } = config.service;
     const server = await startRpcServer(
       certificates.tls,
-      config.service.listen,
+      { listen, ...(console === undefined ? {} : { console }) },
       connections,
       createServices(edge, parts),
     );
+    const use = (identity: TlsIdentity) => server.replaceIdentity(identity);
+    keeper.start(RENEW_MS);
     return {
       addresses: server.addresses,
       stop: () => {
         clearInterval(auditing);
+        keeper.stop();
         return stopService(server, issuer, watch, noter, log, signer, audit);
       },
     };
@@ -164,9 +183,15 @@ function watchSigner(
   signer: Signer,
   issuer: Issuer,
   health: Health,
+  unsealing: Unsealing,
 ): SignerWatch {
-  return new SignerWatch(signer, async (state) => {
+  return new SignerWatch(signer, async (state, before, status) => {
     logger.info({ hsm: state }, "HSM state");
+    if (status !== undefined) {
+      await unsealing
+        .note(status, before === "sealed")
+        .catch((error: unknown) => logger.error({ err: error }, "the signer's state could not be put on record"));
+    }
     if (state === "away") issuer.gate.shut();
     else await reopenGate(logger, log, signer, issuer).catch(onFatal);
     health.set(state === "ready" && !issuer.gate.isShut);
@@ -190,20 +215,55 @@ interface Running {
   readonly issuer: Issuer;
   readonly health: Health;
   readonly watch: SignerWatch;
+  readonly unsealing: Unsealing;
+  readonly keeper: ServerCertificateKeeper;
+}
+
+function clockLimits(config: ApplianceConfig, { deviceCa }: SiteCertificates): ClockLimits {
+  return {
+    clockJumpDays: config.issuance.clock_jump_days,
+    caNotBeforeMs: deviceCa.notBeforeMs,
+    caNotAfterMs: deviceCa.notAfterMs,
+  };
+}
+
+function keepServerCertificate(
+  config: ApplianceConfig,
+  certificates: SiteCertificates,
+  { clock, logger, storeCertificate }: ServiceSurroundings,
+  { log, signer, use }: { log: Log; signer: Signer; use: (identity: TlsIdentity) => void },
+): ServerCertificateKeeper {
+  const { tls, lineCa } = certificates;
+  const { appliance } = config.site;
+  const { names, tls_certificate } = config.service;
+  return new ServerCertificateKeeper({
+    clock,
+    logger,
+    identity: tls,
+    lineCaNotAfterMs: lineCa.notAfterMs,
+    issue: async () => {
+      checkClock(clock, log.summary(), clockLimits(config, certificates));
+      const { head } = log.summary();
+      return await issueServerCertificate({ signer, clock, randomBytes, lineCa, appliance, names, head }, tls.key);
+    },
+    store: (pem) => storeCertificate(tls_certificate, pem),
+    use,
+  });
 }
 
 function serviceParts(
   config: ApplianceConfig,
   certificates: SiteCertificates,
   { clock, software }: ServiceSurroundings,
-  { log, signer, issuer, health, watch }: Running,
+  { log, signer, issuer, health, watch, unsealing, keeper }: Running,
 ): ServiceParts {
   const { factory, appliance, evaluation } = config.site;
   const { root, deviceCa, lineCa, bundleCertificateDer } = certificates;
-  const limits = {
-    clockJumpDays: config.issuance.clock_jump_days,
-    caNotBeforeMs: deviceCa.notBeforeMs,
-    caNotAfterMs: deviceCa.notAfterMs,
+  const limits = clockLimits(config, certificates);
+  const findClockProblem = () => clockProblem(clock.nowMs(), log.summary(), limits);
+  const warnings = () => {
+    const [deviceCaMs, lineCaMs, serverMs] = [deviceCa.notAfterMs, lineCa.notAfterMs, keeper.notAfterMs];
+    return expiryWarnings({ deviceCaMs, lineCaMs, serverMs, clients: log.clients() }, clock.nowMs());
   };
   const issueIdentity = async (request: ClientIdentityRequest) => {
     checkClock(clock, log.summary(), limits);
@@ -226,7 +286,21 @@ function serviceParts(
     certificates: { issuerPem: deviceCa.pem, factoryRootPem: root.pem },
     factory,
     health,
-    custody: { lineCaPem: lineCa.pem, issueIdentity, acts: new DualControl({ log, clock, issueIdentity }) },
+    custody: {
+      lineCaPem: lineCa.pem,
+      issueIdentity,
+      acts: new DualControl({ log, clock, issueIdentity }),
+      unsealing,
+      status: {
+        factory,
+        appliance,
+        isEvaluation: evaluation,
+        signer,
+        clock,
+        clockProblem: findClockProblem,
+        warnings,
+      },
+    },
     transfer: {
       sealer: createBundleSealer({
         log,
@@ -247,7 +321,8 @@ function serviceParts(
         appliance,
         isEvaluation: evaluation,
         hsmState: () => watch.state,
-        clockProblem: () => clockProblem(clock.nowMs(), log.summary(), limits),
+        clockProblem: findClockProblem,
+        warnings,
         disks: () => readDisks(config),
       },
     },

@@ -1,6 +1,6 @@
 import { ConfigError } from "../config/config-error.ts";
 import { StateError } from "../importer/state-error.ts";
-import { Refusal } from "../refusal.ts";
+import { Refusal, type RefusalCode } from "../refusal.ts";
 import { MediumError } from "../transfer/medium-error.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 
@@ -12,12 +12,18 @@ export class UsageError extends Error {
 /**
  * Runs a tool's command and turns whatever it throws into one sentence on stderr and an exit code; no stack trace ever
  * reaches a person. The only place that sets the process's exit code.
+ * @param nextStep what a person does about an error, where the sentence does not say it
  */
-export async function runTool(program: string, command: () => Promise<ExitCode>): Promise<void> {
+export async function runTool(
+  program: string,
+  command: () => Promise<ExitCode>,
+  nextStep: (error: unknown) => string | undefined = () => undefined,
+): Promise<void> {
   try {
     process.exitCode = await command();
   } catch (error) {
-    process.stderr.write(`${program}: ${sentenceFor(error)}\n`);
+    const next = nextStep(error);
+    process.stderr.write(`${program}: ${sentenceFor(error)}\n${next === undefined ? "" : `Next: ${next}\n`}`);
     process.exitCode = exitCodeFor(error);
   }
 }
@@ -43,8 +49,16 @@ export function exitCodeFor(error: unknown): ExitCode {
   if (error.code === "inconsistent" || error.control === "STORE-CHAIN") return EXIT.integrity;
   if (/^(RECEIPT|BUNDLE)-SIG$|^BUNDLE-WHO$/.test(error.control) || error.code === "forbidden") return EXIT.trust;
   if (/^(RECEIPT|BUNDLE)-/.test(error.control)) return EXIT.integrity;
+  if (error.control === "DUAL-CONTROL" || error.control === "ORDER-QUOTA") return decisionExitCode(error.code);
   if (error.code === "away" || (error.control === "KEY-CAPTIVE" && error.code === "needs-person")) return EXIT.hsm;
   return EXIT.unexpected;
+}
+
+/** A decision that is not this person's alone, or none: wrong as it was given, there already, or for others too. */
+function decisionExitCode(code: RefusalCode): ExitCode {
+  if (code === "malformed") return EXIT.usage;
+  if (code === "conflict") return EXIT.nothingToDo;
+  return code === "away" ? EXIT.hsm : EXIT.trust;
 }
 
 function fileProblem(code: string): string {

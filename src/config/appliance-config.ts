@@ -17,31 +17,40 @@ export const ApplianceConfigSchema = z.strictObject({
     /** Says in every status output that this is no production site. Changes nothing else. */
     evaluation: z.boolean().default(false),
   }),
-  signer: z.strictObject({
-    /** UNIX socket between airlock-signer and airlockd. */
-    socket: path,
-    /** PKCS#11 module (a shared library). */
-    module: path,
-    /** Parameters for C_Initialize, where the module needs any (NSS softokn); never a secret. */
-    module_parameters: z
-      .string()
-      .regex(/^[ -~]{1,512}$/, "must be 1 to 512 printable ASCII characters")
-      .optional(),
-    /** Token serial number as the token reports it; slots move, serials do not. */
-    token_serial: z.string().min(1).max(16),
-    /** File that holds the PIN and nothing else, mode 0400 or 0600; a systemd credential on an appliance. */
-    pin_file: path,
-    /** Directory of the signer's ledger. */
-    ledger: path,
-    /** Installed device CA certificate, PEM. */
-    device_ca: path,
-    /** The line CA's own certificate, PEM. */
-    line_ca: path,
-    /** Processes that load the PKCS#11 module; more only for slow tokens. */
-    children: z.int().min(1).max(16).default(1),
-    /** A PKCS#11 operation that takes longer is given up and its process restarted, in milliseconds. */
-    operation_timeout_ms: z.int().min(100).max(60_000).default(5_000),
-  }),
+  signer: z
+    .strictObject({
+      /** UNIX socket between airlock-signer and airlockd. */
+      socket: path,
+      /** PKCS#11 module (a shared library). */
+      module: path,
+      /** Parameters for C_Initialize, where the module needs any (NSS softokn); never a secret. */
+      module_parameters: z
+        .string()
+        .regex(/^[ -~]{1,512}$/, "must be 1 to 512 printable ASCII characters")
+        .optional(),
+      /** Token serial number as the token reports it; slots move, serials do not. */
+      token_serial: z.string().min(1).max(16),
+      /** Where the PIN comes from: a file, the signer's own console, or custodians' shares. */
+      pin: z.enum(["file", "prompt", "shares"]).default("file"),
+      /** File that holds the PIN and nothing else, mode 0400 or 0600; a systemd credential on an appliance. */
+      pin_file: path.optional(),
+      /** An unsealing that has not found its shares by then is forgotten, in minutes. */
+      unseal_minutes: z.int().min(1).max(1_440).default(15),
+      /** Directory of the signer's ledger. */
+      ledger: path,
+      /** Installed device CA certificate, PEM. */
+      device_ca: path,
+      /** The line CA's own certificate, PEM. */
+      line_ca: path,
+      /** Processes that load the PKCS#11 module; more only for slow tokens. */
+      children: z.int().min(1).max(16).default(1),
+      /** A PKCS#11 operation that takes longer is given up and its process restarted, in milliseconds. */
+      operation_timeout_ms: z.int().min(100).max(60_000).default(5_000),
+    })
+    .refine(({ pin, pin_file }) => (pin === "file") === (pin_file !== undefined), {
+      path: ["pin_file"],
+      message: 'must be given with pin = "file", and with no other',
+    }),
   service: z.strictObject({
     /** Addresses to listen on, host:port. */
     listen: z
@@ -54,6 +63,8 @@ export const ApplianceConfigSchema = z.strictObject({
     /** Mode 0400 or 0600. */
     tls_key: path,
     bundle_certificate: path,
+    /** UNIX socket for custodians on the machine itself; left out: none. */
+    console: path.optional(),
   }),
   store: z.strictObject({
     /** Directory of the journal; preferably on another disk than the database. */
@@ -115,7 +126,7 @@ export function parseApplianceConfig(file: string, text: string): ApplianceConfi
       ...signer,
       socket: at(signer.socket),
       module: at(signer.module),
-      pin_file: at(signer.pin_file),
+      ...(signer.pin_file === undefined ? {} : { pin_file: at(signer.pin_file) }),
       ledger: at(signer.ledger),
       device_ca: at(signer.device_ca),
       line_ca: at(signer.line_ca),
@@ -125,6 +136,7 @@ export function parseApplianceConfig(file: string, text: string): ApplianceConfi
       tls_certificate: at(service.tls_certificate),
       tls_key: at(service.tls_key),
       bundle_certificate: at(service.bundle_certificate),
+      ...(service.console === undefined ? {} : { console: at(service.console) }),
     },
     store: { ...store, journal: at(store.journal), database: at(store.database) },
   };

@@ -15,6 +15,8 @@ const ApplianceSection = z.strictObject({
   certificate: path,
   /** This client's private key, PEM, mode 0400 or 0600. */
   key: path,
+  /** UNIX socket of an appliance on this very machine, in place of its address: for custodians. */
+  console: path.optional(),
 });
 
 /** operator.toml and custodian.toml. */
@@ -124,5 +126,6 @@ function absolute(file: string, section: z.infer<typeof ApplianceSection>): z.in
     line_ca: resolveBeside(file, section.line_ca),
     certificate: resolveBeside(file, section.certificate),
     key: resolveBeside(file, section.key),
+    ...(section.console === undefined ? {} : { console: resolveBeside(file, section.console) }),
   };
 }

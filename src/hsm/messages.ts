@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { KEY_LABELS, type KeyLabel } from "./key-labels.ts";
+import { SHARE_PURPOSES } from "./share-envelope.ts";
 
 export { KEY_LABELS, type KeyLabel };
 
@@ -31,6 +32,26 @@ export const SignerRequestSchema = z.discriminatedUnion("op", [
   z.strictObject({ id: z.int(), op: z.literal("generate-keys") }),
   /** Ceremony mode only, once per key: the device CA's CSR or the line CA's own certificate. */
   z.strictObject({ id: z.int(), op: z.literal("sign-ceremony"), key: z.enum(["device-ca", "line-ca"]), tbs: base64 }),
+  /** One custodian's share, encrypted to the signer. */
+  z.strictObject({
+    id: z.int(),
+    op: z.literal("present-share"),
+    purpose: z.enum(SHARE_PURPOSES),
+    share: z.base64().max(1_024),
+  }),
+  /** Logs in with what the shares that are held open, or with the PIN file. */
+  z.strictObject({ id: z.int(), op: z.literal("unseal") }),
+  /** Forgets the PIN and logs out, before the answer. */
+  z.strictObject({ id: z.int(), op: z.literal("seal") }),
+  /** Ceremony mode only: shares of a new split, which confirm-split puts in force. */
+  z.strictObject({
+    id: z.int(),
+    op: z.literal("split-pin"),
+    needed: z.int().min(2).max(16),
+    total: z.int().min(2).max(16),
+  }),
+  /** Ceremony mode only: the shares are written down; older ones are retired. */
+  z.strictObject({ id: z.int(), op: z.literal("confirm-split"), split: z.string().max(8) }),
 ]);
 export type SignerRequest = z.infer<typeof SignerRequestSchema>;
 
@@ -59,6 +80,41 @@ export interface LedgerState {
 
 export type SignerState = "ready" | "sealed" | "away";
 
+/** Where the signer has its PIN from. */
+export type PinSourceName = "file" | "prompt" | "shares";
+
+/** An attempt to unseal, or a rehearsal of one. */
+export interface ShareRoundState {
+  /** Random bytes that every share of this attempt must carry, hex. */
+  readonly round: string;
+  /** Numbers of the shares that are held. */
+  readonly held: readonly number[];
+  /** When they are forgotten unless the others come, UTC; absent while none is held. */
+  readonly expiresAt?: string;
+}
+
+export interface SplitState {
+  readonly number: number;
+  readonly id: string;
+  readonly needed: number;
+  readonly total: number;
+}
+
+export interface SealingState {
+  readonly source: PinSourceName;
+  /** What shares are encrypted to: SPKI DER, base64. Absent where no ceremony made it. */
+  readonly shareKey?: string;
+  /** The split in force; absent while there is none. */
+  readonly split?: SplitState;
+  readonly unseal?: ShareRoundState;
+  readonly rehearse?: ShareRoundState;
+}
+
+/** A new split's shares, each base64. */
+export interface SplitShares extends SplitState {
+  readonly values: readonly string[];
+}
+
 export interface SignerStatus {
   readonly state: SignerState;
   /** What a person must do, while `sealed`. */
@@ -67,6 +123,8 @@ export interface SignerStatus {
   readonly tokenSerial: string;
   readonly keys: readonly SignerKey[];
   readonly ledger: LedgerState;
+  /** Absent only in tests' doubles. */
+  readonly sealing?: SealingState;
 }
 
 /** The signer's own refusals; `needs-person` when sealed, `away` when the token is, `malformed` from the gate. */
@@ -83,4 +141,6 @@ export type SignerAnswer =
   | { readonly id: number; readonly ok: true; readonly signature: string; readonly ledger: number }
   | { readonly id: number; readonly ok: true; readonly ledger: number }
   | { readonly id: number; readonly ok: true; readonly lines: readonly string[] }
+  | { readonly id: number; readonly ok: true; readonly held: number }
+  | { readonly id: number; readonly ok: true; readonly split: SplitShares }
   | SignerFailure;

@@ -12,6 +12,7 @@ import {
   type SignerKey,
   type SignerRequest,
   type SignerStatus,
+  type SplitShares,
 } from "./messages.ts";
 import type { SignedBytes, Signer } from "./signer.ts";
 
@@ -21,10 +22,15 @@ export interface CeremonySigner extends Signer {
   generateKeys(): Promise<readonly SignerKey[]>;
   /** Signs the device CA's CSR or the line CA's own certificate, once per key. */
   signCeremony(key: "device-ca" | "line-ca", tbs: Buffer): Promise<SignedBytes>;
+  /** Shares of a new split of the PIN, in force once it is confirmed. */
+  splitPin(needed: number, total: number): Promise<SplitShares>;
+  /** The shares are written down: from now on only they count. */
+  confirmSplit(id: string): Promise<SignerStatus>;
 }
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
 type Question = WithoutId<SignerRequest>;
+type PlainOperation = "status" | "reload" | "generate-keys" | "unseal" | "seal";
 type Success = Exclude<SignerAnswer, SignerFailure>;
 
 interface Pending {
@@ -43,8 +49,8 @@ export function connectSigner(socketPath: string): CeremonySigner {
     if (!("signature" in answer)) throw unreachable();
     return { signature: Buffer.from(answer.signature, "base64"), ledger: answer.ledger };
   };
-  const status = async (op: "status" | "reload" | "generate-keys"): Promise<SignerStatus> => {
-    const answer = await line.ask({ op });
+  const status = async (op: PlainOperation | Question): Promise<SignerStatus> => {
+    const answer = await line.ask(typeof op === "string" ? { op } : op);
     if (!("status" in answer)) throw unreachable();
     return answer.status;
   };
@@ -60,6 +66,19 @@ export function connectSigner(socketPath: string): CeremonySigner {
     signCeremony: (key, tbs) => sign({ op: "sign-ceremony", key, tbs: tbs.toString("base64") }),
     generateKeys: async () => (await status("generate-keys")).keys,
     noteHead,
+    presentShare: async (purpose, envelope) => {
+      const answer = await line.ask({ op: "present-share", purpose, share: envelope.toString("base64") });
+      if (!("held" in answer)) throw unreachable();
+      return answer.held;
+    },
+    unseal: () => status("unseal"),
+    seal: () => status("seal"),
+    splitPin: async (needed, total) => {
+      const answer = await line.ask({ op: "split-pin", needed, total });
+      if (!("split" in answer)) throw unreachable();
+      return answer.split;
+    },
+    confirmSplit: (id) => status({ op: "confirm-split", split: id }),
     readLedger: (after) => readLedger(line, after),
     close: () => line.close(),
   };

@@ -4,18 +4,21 @@ import type { Signer } from "./signer.ts";
 /** `away` also means that the signer's process cannot be reached. */
 export type HsmState = SignerStatus["state"];
 
+/** @param status undefined when the signer's process cannot be reached */
+export type OnSignerState = (state: HsmState, before: HsmState, status: SignerStatus | undefined) => Promise<void>;
+
 /**
  * Keeps an eye on the signer: its last known state, and a word when that changes
  * (which must not reject). Asking costs one small message.
  */
 export class SignerWatch {
   readonly #signer: Signer;
-  readonly #onState: (state: HsmState) => Promise<void>;
+  readonly #onState: OnSignerState;
   #state: HsmState = "away";
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
-  constructor(signer: Signer, onState: (state: HsmState) => Promise<void>) {
+  constructor(signer: Signer, onState: OnSignerState) {
     this.#signer = signer;
     this.#onState = onState;
   }
@@ -39,13 +42,12 @@ export class SignerWatch {
 
   /** Asks once; never rejects. */
   async refresh(): Promise<HsmState> {
-    const state = await this.#signer.status().then(
-      (status) => status.state,
-      (): HsmState => "away",
-    );
+    const status = await this.#signer.status().catch(() => undefined);
+    const state = status?.state ?? "away";
     if (state !== this.#state) {
+      const before = this.#state;
       this.#state = state;
-      await this.#onState(state);
+      await this.#onState(state, before, status);
     }
     return state;
   }

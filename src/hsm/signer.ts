@@ -1,4 +1,5 @@
 import type { KeyLabel, LogHead, SignerStatus } from "./messages.ts";
+import type { SharePurpose } from "./share-envelope.ts";
 
 /** A signature and the ledger line that accounts for it. */
 export interface SignedBytes {
@@ -26,6 +27,12 @@ export interface Signer {
   readLedger(after: number): AsyncIterable<string>;
   /** Makes the signer read its certificates again. */
   reload(): Promise<SignerStatus>;
+  /** Hands over one encrypted share; resolves with how many are held now. */
+  presentShare(purpose: SharePurpose, envelope: Buffer): Promise<number>;
+  /** Logs in with what the held shares open, or with the PIN file. */
+  unseal(): Promise<SignerStatus>;
+  /** Makes the signer forget the PIN and log out; done when it resolves. */
+  seal(): Promise<SignerStatus>;
   /** Closes the connection; calls in flight reject with `away`. */
   close(): void;
 }

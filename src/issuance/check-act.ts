@@ -17,7 +17,7 @@ const CONFIRM_MS = 24 * 3_600_000;
 export async function checkAct(log: Log, act: ProposedAct, nowMs: number): Promise<void> {
   switch (act.kind) {
     case "enroll-custodian":
-      return checkEnrolment(log, act.name, act.csr);
+      return checkEnrolment(log, act.name, act.csr, act.replaces);
     case "revoke-custodian":
       return checkRevocation(log, act.clientSha256);
     case "trust-importer":
@@ -46,7 +46,7 @@ function isDenied(log: Log, uuid: string): boolean {
   return log.custody().isDenied(uuid) || log.custody().factoryDenial(uuid) !== undefined;
 }
 
-function checkEnrolment(log: Log, name: string, csr: string): void {
+function checkEnrolment(log: Log, name: string, csr: string, replaces: string | undefined): void {
   const { spkiSha256 } = parseClientCsr(Buffer.from(csr, "base64"));
   const enrolled = log
     .custody()
@@ -57,6 +57,10 @@ function checkEnrolment(log: Log, name: string, csr: string): void {
     .clients()
     .some((client) => client.role === "custodian" && client.name !== name && sameToPeople(client.name, name));
   refuseIf(isNearlyTaken, "Another custodian's name differs from this one in its capitals only. Choose another name.");
+  if (replaces === undefined) return;
+  const old = log.client(replaces);
+  const isOwn = old?.role === "custodian" && old.name === name && old.revokedAt === undefined;
+  refuseIf(!isOwn, "The certificate to renew is not a valid one of this custodian: airlock-custody client list");
 }
 
 /** A name that people would read as the same person's must be the same name, or one person counts twice. */

@@ -107,10 +107,9 @@ export class LogState {
     if (record.act === "enroll-client") {
       const { sha256, role, name, notAfter } = record.client;
       this.#clients.set(sha256, { sha256, role, name, notAfter, enrolledAt: record.at });
-    } else if (record.act === "revoke-client") {
-      const client = this.#clients.get(record.clientSha256);
-      if (client !== undefined) this.#clients.set(client.sha256, { ...client, revokedAt: record.at });
-    } else if (record.act === "trust-importer") this.#importers.set(record.importer.id, record.importer);
+      this.#revoke(record.replaces, record.at);
+    } else if (record.act === "revoke-client") this.#revoke(record.clientSha256, record.at);
+    else if (record.act === "trust-importer") this.#importers.set(record.importer.id, record.importer);
     else if (record.act === "deny-list") this.custody.takeDenyList(record.list);
     else if (record.act === "propose") this.custody.propose(record);
     else if (record.act === "approve") {
@@ -119,15 +118,21 @@ export class LogState {
     }
   }
 
+  #revoke(sha256: string | undefined, at: string): void {
+    const client = this.#clients.get(sha256 ?? "");
+    if (client !== undefined && client.revokedAt === undefined) {
+      this.#clients.set(client.sha256, { ...client, revokedAt: at });
+    }
+  }
+
   /** What an act in force changes outside of the custodians' own state. */
   #applyDecision({ what, enrolled }: ProposalView, at: string): void {
     if (what.kind === "enroll-custodian" && enrolled !== undefined) {
       const { sha256, name, notAfter } = enrolled;
       this.#clients.set(sha256, { sha256, role: "custodian", name, notAfter, enrolledAt: at });
-    } else if (what.kind === "revoke-custodian") {
-      const client = this.#clients.get(what.clientSha256);
-      if (client !== undefined) this.#clients.set(client.sha256, { ...client, revokedAt: at });
-    } else if (what.kind === "trust-importer") this.#importers.set(what.importer.id, what.importer);
+      this.#revoke(what.replaces, at);
+    } else if (what.kind === "revoke-custodian") this.#revoke(what.clientSha256, at);
+    else if (what.kind === "trust-importer") this.#importers.set(what.importer.id, what.importer);
     else if (what.kind === "drop-reject") this.states.drop(what.registration);
     else if (what.kind === "confirm-clock") {
       this.#clockFloorMs = Date.parse(at);

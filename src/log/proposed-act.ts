@@ -37,7 +37,14 @@ export interface WorkOrder {
 
 /** What custodians may decide together (DUAL-CONTROL). */
 export type ProposedAct =
-  | { readonly kind: "enroll-custodian"; readonly name: string /** PKCS#10 DER, base64. */; readonly csr: string }
+  | {
+      readonly kind: "enroll-custodian";
+      readonly name: string;
+      /** PKCS#10 DER, base64. */
+      readonly csr: string;
+      /** A renewal: fingerprint of the same person's certificate that the new one supersedes. */
+      readonly replaces?: string;
+    }
   | { readonly kind: "revoke-custodian"; readonly clientSha256: string }
   | {
       readonly kind: "trust-importer";
@@ -87,7 +94,7 @@ const order = object({
 });
 
 const forms: Readonly<Record<ProposedAct["kind"], Members>> = {
-  "enroll-custodian": { name, csr: base64 },
+  "enroll-custodian": { name, csr: base64, replaces: optional(sha256) },
   "revoke-custodian": { clientSha256: sha256 },
   "trust-importer": { importer: object({ id: name, sha256, pem: text(8_192) }) },
   "order-open": { order },

@@ -83,6 +83,7 @@ const bodies: Readonly<Record<Exclude<RecordKind, "act">, Members>> = {
 const acts: Readonly<Record<string, Members>> = {
   "enroll-client": {
     client: object({ sha256, role, name: word, notAfter: time, spkiSha256: sha256 }),
+    replaces: optional(sha256),
     by: byOrCeremony,
   },
   "revoke-client": { clientSha256: sha256, by },
@@ -104,6 +105,17 @@ const acts: Readonly<Record<string, Members>> = {
     proposal: sha256,
     enrolled: optional(object({ sha256, name: word, notAfter: time, spkiSha256: sha256, pem })),
     by,
+  },
+  "seal-hsm": { by },
+  "unseal-hsm": {
+    how: plain(/^(?:shares|file|console)$/),
+    persons: list(word),
+    by: stringOr(constant("console"), by),
+  },
+  "rehearse-shares": { persons: list(word), by },
+  "split-pin": {
+    split: object({ number: integer, id: plain(/^[0-9a-f]{8}$/), needed: integer, total: integer }),
+    by: constant("ceremony"),
   },
 };
 

@@ -118,6 +118,8 @@ export type ActBody =
         readonly notAfter: string;
         readonly spkiSha256: string;
       };
+      /** A renewal: the certificate of the same role and name that this record revokes. */
+      readonly replaces?: string;
       readonly by: By | "ceremony";
     }
   | { readonly act: "revoke-client"; readonly clientSha256: string; readonly by: By }
@@ -146,6 +148,22 @@ export type ActBody =
       /** With the last approval of `enroll-custodian`: the certificate that it enrols. */
       readonly enrolled?: EnrolledCustodian;
       readonly by: By;
+    }
+  | { readonly act: "seal-hsm"; readonly by: By }
+  | {
+      /** Before the signer hears of it; at its own console, as soon as that is noticed. */
+      readonly act: "unseal-hsm";
+      readonly how: "shares" | "file" | "console";
+      /** Who presented shares, in their order. */
+      readonly persons: readonly string[];
+      readonly by: By | "console";
+    }
+  | { readonly act: "rehearse-shares"; readonly persons: readonly string[]; readonly by: By }
+  | {
+      /** Made at a ceremony, with airlockd stopped; noted at the next start. */
+      readonly act: "split-pin";
+      readonly split: { readonly number: number; readonly id: string; readonly needed: number; readonly total: number };
+      readonly by: "ceremony";
     };
 
 export const DENY_MODES = ["refuse", "warn"] as const;

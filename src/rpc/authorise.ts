@@ -34,10 +34,12 @@ export const METHOD_ROLES: Readonly<Record<string, readonly ClientRole[]>> = {
   "/airlock.transfer.v1.TransferService/VoidRegistration": OPERATOR,
   "/airlock.custody.v1.CustodyService/PresentShare": CUSTODIAN,
   "/airlock.custody.v1.CustodyService/Seal": CUSTODIAN,
+  "/airlock.custody.v1.CustodyService/Unseal": CUSTODIAN,
   "/airlock.custody.v1.CustodyService/EnrollClient": CUSTODIAN,
   "/airlock.custody.v1.CustodyService/RevokeClient": CUSTODIAN,
   "/airlock.custody.v1.CustodyService/ProposeAct": CUSTODIAN,
   "/airlock.custody.v1.CustodyService/ApproveAct": CUSTODIAN,
+  "/airlock.custody.v1.CustodyService/GetStatus": CUSTODY_READS,
   "/airlock.custody.v1.CustodyService/ListClients": CUSTODY_READS,
   "/airlock.custody.v1.CustodyService/ListOrders": CUSTODY_READS,
   "/airlock.custody.v1.CustodyService/ListAudit": CUSTODY_READS,
@@ -62,6 +64,9 @@ export function authorise(log: Log, appliance: string, connection: Connection | 
   }
   if (connection.subjectAltName !== `URI:airlock://${appliance}/${client.role}/${client.name}`) {
     throw forbid("This client certificate does not carry the role that was enrolled. Ask a custodian for a new one.");
+  }
+  if (connection.isConsole === true && client.role !== "custodian") {
+    throw forbid("The console socket is for custodians. Use the appliance's address.");
   }
   if (!Object.hasOwn(METHOD_ROLES, method) || METHOD_ROLES[method]?.includes(client.role) !== true) {
     throw forbid(`A client of the role ${client.role} may not do this. Use a certificate of the right role.`);

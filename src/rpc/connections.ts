@@ -8,6 +8,8 @@ export interface Connection {
   /** The certificate's subjectAltName as Node prints it. */
   readonly subjectAltName: string;
   readonly socket: TLSSocket;
+  /** On the machine itself, where the certificate's dates were not looked at. */
+  readonly isConsole?: boolean;
 }
 
 /**
@@ -16,16 +18,29 @@ export interface Connection {
  */
 export class Connections {
   readonly #byPeer = new Map<string, Connection>();
+  #consoles = 0;
 
   /** Registers a finished handshake; false when it carries no certificate. */
   admit(socket: TLSSocket): boolean {
+    return this.#add(`${socket.remoteAddress}:${socket.remotePort}`, socket, false);
+  }
+
+  /** As admit, for a UNIX socket: it has no address, so it is given one that grpc-js then calls the peer. */
+  admitConsole(socket: TLSSocket): boolean {
+    this.#consoles += 1;
+    const peer = `console-${this.#consoles}`;
+    Object.defineProperty(socket, "remoteAddress", { value: peer });
+    return this.#add(peer, socket, true);
+  }
+
+  #add(peer: string, socket: TLSSocket, isConsole: boolean): boolean {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined || socket.isSessionReused()) return false;
-    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
     this.#byPeer.set(peer, {
       clientSha256: createHash("sha256").update(certificate.raw).digest("hex"),
       subjectAltName: certificate.subjectAltName ?? "",
       socket,
+      isConsole,
     });
     socket.once("close", () => this.#byPeer.delete(peer));
     return true;

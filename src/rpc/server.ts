@@ -1,12 +1,13 @@
 import type { AddressInfo } from "node:net";
 import type { Server as TlsServer } from "node:tls";
 import { Server, ServerCredentials, type ServerOptions, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import { claimSocket } from "../claim-socket.ts";
 import { CustodyServiceService } from "../gen/airlock/custody/v1/custody.ts";
 import { RegistrationServiceService } from "../gen/airlock/registration/v1/registration.ts";
 import { TransferServiceService } from "../gen/airlock/transfer/v1/transfer.ts";
 import { HealthService } from "../gen/grpc/health/v1/health.ts";
 import type { Connections } from "./connections.ts";
-import { createTlsListener, type TlsIdentity } from "./tls-listener.ts";
+import { createConsoleListener, createTlsListener, secureOptions, type TlsIdentity } from "./tls-listener.ts";
 
 /** grpc-js sets no limit by itself, so each is set here. */
 const LIMITS: ServerOptions = {
@@ -21,6 +22,7 @@ const LIMITS: ServerOptions = {
   "grpc.enable_channelz": 0,
 };
 const DRAIN_MS = 10_000;
+type ConnectionInjector = ReturnType<Server["createConnectionInjector"]>;
 
 export interface Services {
   readonly registration: UntypedServiceImplementation;
@@ -32,8 +34,17 @@ export interface Services {
 export interface RpcServer {
   /** Addresses really bound, host:port. */
   readonly addresses: readonly string[];
+  /** New connections meet this identity from now on; open ones live on. */
+  replaceIdentity(identity: TlsIdentity): void;
   /** Takes no new connection, lets calls in flight finish within the drain time, then closes everything. */
   close(): Promise<void>;
+}
+
+export interface RpcPlaces {
+  /** host:port. */
+  readonly listen: readonly string[];
+  /** UNIX socket for custodians on the machine itself. */
+  readonly console?: string;
 }
 
 /**
@@ -42,7 +53,7 @@ export interface RpcServer {
  */
 export async function startRpcServer(
   identity: TlsIdentity,
-  listen: readonly string[],
+  { listen, console }: RpcPlaces,
   connections: Connections,
   services: Services,
 ): Promise<RpcServer> {
@@ -60,16 +71,36 @@ export async function startRpcServer(
     }),
   );
   await Promise.all(listeners.map((listener, i) => bind(listener, listen[i] ?? "")));
+  const consoles = console === undefined ? [] : [await openConsole(identity, console, connections, injector)];
+  const all = [...listeners, ...consoles];
   return {
     addresses: listeners.map(boundAddress),
+    replaceIdentity: (replacement) => {
+      for (const listener of all) listener.setSecureContext(secureOptions(replacement));
+    },
     close: async () => {
-      const closed = listeners.map((listener) => new Promise((resolve) => listener.close(resolve)));
+      const closed = all.map((listener) => new Promise((resolve) => listener.close(resolve)));
       injector.drain(DRAIN_MS);
       await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       injector.destroy();
       await Promise.all(closed);
     },
   };
+}
+
+async function openConsole(
+  identity: TlsIdentity,
+  path: string,
+  connections: Connections,
+  injector: ConnectionInjector,
+): Promise<TlsServer> {
+  const listener = createConsoleListener(identity, (socket) => {
+    if (connections.admitConsole(socket)) injector.injectConnection(socket);
+    else socket.destroy();
+  });
+  // Whoever can connect still needs a custodian's key; the directory's mode says who can try.
+  await claimSocket(path, "Another airlockd answers on the console socket: stop it first.", 0o660, listener);
+  return listener;
 }
 
 function bind(listener: TlsServer, address: string): Promise<void> {

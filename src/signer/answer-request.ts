@@ -19,6 +19,19 @@ export async function answerRequest(core: SignerCore, request: SignerRequest): P
       return { id, ok: true, status: await core.generateKeys() };
     case "sign-ceremony":
       return encodeSigned(id, await core.signCeremony(request));
+    case "present-share":
+      return { id, ok: true, held: await core.sealing.present(request.purpose, Buffer.from(request.share, "base64")) };
+    case "unseal":
+      await core.sealing.unseal();
+      return { id, ok: true, status: core.status() };
+    case "seal":
+      await core.sealing.seal();
+      return { id, ok: true, status: core.status() };
+    case "split-pin":
+      return { id, ok: true, split: await core.sealing.split(request.needed, request.total) };
+    case "confirm-split":
+      await core.sealing.confirmSplit(request.split);
+      return { id, ok: true, status: core.status() };
   }
 }
 

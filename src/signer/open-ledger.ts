@@ -1,10 +1,10 @@
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { claimSocket } from "../claim-socket.ts";
 import type { Clock } from "../clock.ts";
 import type { LedgerState } from "../hsm/messages.ts";
 import { Refusal } from "../refusal.ts";
-import { claimSocket } from "./claim-socket.ts";
 import { Ledger } from "./ledger.ts";
 import { type LedgerFile, ledgerFileOn } from "./ledger-file.ts";
 import { BATCH_BYTES, brokenLedger, readExactly, readLedgerTail, verifyLedgerTail } from "./ledger-tail.ts";

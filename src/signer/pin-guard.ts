@@ -1,10 +1,10 @@
-import { open, readFile, rename, unlink } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readFile, unlink } from "node:fs/promises";
+import { join } from "node:path";
 import { z } from "zod";
 import { Refusal } from "../refusal.ts";
 import type { OpenAnswer } from "./child-frames.ts";
 import type { PinSource } from "./pin-source.ts";
-import { syncDirectory } from "./sync-directory.ts";
+import { writeState } from "./write-state.ts";
 
 /** Beside the ledger. A person who has corrected a PIN that comes as a systemd credential removes it. */
 export const MARKER_FILE = "pin-refused";
@@ -71,16 +71,7 @@ export class PinGuard {
 
   /** Durable when it resolves; at every instant the marker is the old one or the new one, whole. */
   async #mark(marker: Marker): Promise<void> {
-    const part = `${this.#path}.part`;
-    const file = await open(part, "w", 0o600);
-    try {
-      await file.writeFile(`${JSON.stringify(marker)}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(part, this.#path);
-    await syncDirectory(dirname(this.#path));
+    await writeState(this.#path, `${JSON.stringify(marker)}\n`);
   }
 }
 

@@ -1,16 +1,18 @@
 import type { BaseLogger } from "pino";
+import { claimSocket } from "../claim-socket.ts";
 import type { Clock } from "../clock.ts";
 import type { ApplianceConfig } from "../config/appliance-config.ts";
-import { ConfigError } from "../config/config-error.ts";
-import { Refusal } from "../refusal.ts";
 import { answerRequest } from "./answer-request.ts";
+import { askForPin } from "./ask-for-pin.ts";
 import { checkCaptive, type InstalledCertificates } from "./captive-keys.ts";
-import { claimSocket } from "./claim-socket.ts";
 import { readInstalled } from "./installed-certificates.ts";
 import { freeBytesOf, LedgerSpace } from "./ledger-space.ts";
 import { type OpenLedger, openLedger } from "./open-ledger.ts";
+import { type OpenedPin, openPin } from "./open-pin.ts";
 import { PinGuard } from "./pin-guard.ts";
-import { type PinSource, pinFile } from "./pin-source.ts";
+import { readPinSplit } from "./pin-split.ts";
+import { Sealing } from "./sealing.ts";
+import { openShareKey } from "./share-key.ts";
 import { SignerCore } from "./signer-core.ts";
 import { SignerServer } from "./signer-server.ts";
 import { TokenPool } from "./token-pool.ts";
@@ -23,6 +25,8 @@ export interface SignerSurroundings {
   readonly environment: Readonly<Record<string, string>>;
   /** systemd's directory of credentials, where it hands over the PIN. */
   readonly credentialsDirectory?: string;
+  /** Asks at the console, saying why; undefined when nobody is there. Used with the sources that people are. */
+  readonly askPin?: (why: string) => Promise<Buffer | undefined>;
   /** The ledger failed: the process must end at once, answering nobody (SIGN-LEDGER). */
   readonly onFatal: (error: Error) => void;
 }
@@ -40,8 +44,7 @@ export interface RunningSigner {
 export async function runSigner(config: ApplianceConfig, around: SignerSurroundings): Promise<RunningSigner> {
   const { signer } = config;
   const { isCeremony, clock, onFatal } = around;
-  const pin = pinFile(signer.pin_file, around.credentialsDirectory);
-  await checkPinSource(signer.pin_file, pin);
+  const pin = await openPin(signer, around.credentialsDirectory);
   const ledger = await openLedger({ directory: signer.ledger, isCreating: isCeremony, clock, onFailure: onFatal });
   try {
     return await serve(config, around, ledger, pin);
@@ -55,7 +58,7 @@ async function serve(
   config: ApplianceConfig,
   around: SignerSurroundings,
   open: OpenLedger,
-  pin: PinSource,
+  pin: OpenedPin,
 ): Promise<RunningSigner> {
   const { signer, site, store } = config;
   const { isCeremony, logger, environment } = around;
@@ -69,12 +72,25 @@ async function serve(
         tokenSerial: signer.token_serial,
         ...(signer.module_parameters === undefined ? {} : { parameters: signer.module_parameters }),
       },
-      pin: new PinGuard(pin, signer.ledger),
+      pin: new PinGuard(pin.source, signer.ledger),
       checkFacts: (facts) => checkCaptive(facts, installed, isCeremony),
     },
     logger,
   });
+  const sealing = new Sealing({
+    source: signer.pin,
+    isCeremony,
+    directory: signer.ledger,
+    clock: around.clock,
+    limitMs: signer.unseal_minutes * 60_000,
+    pool,
+    pin: pin.source,
+    held: pin.held,
+    shareKey: await openShareKey(signer.ledger, isCeremony),
+    split: await readPinSplit(signer.ledger),
+  });
   const core = new SignerCore({
+    sealing,
     isCeremony,
     tokenSerial: signer.token_serial,
     factory: site.factory,
@@ -90,6 +106,8 @@ async function serve(
   const socket = await claimSocket(signer.socket, "Another signer answers on this socket: stop it first.", 0o660);
   const server = new SignerServer(socket, (request) => answerRequest(core, request), logger);
   await pool.start();
+  const isAsking = signer.pin === "prompt" || (signer.pin === "shares" && isCeremony);
+  if (isAsking && around.askPin !== undefined) void askForPin({ pool, sealing, ask: around.askPin, logger });
   const { state, keys, ledger } = core.status();
   logger.info({ state, isCeremony, keys: keys.map(({ label }) => label), ledger }, "the signer answers");
   return {
@@ -99,14 +117,4 @@ async function serve(
       await open.close();
     },
   };
-}
-
-/** A person who starts the program hears at once that the file is wrong. */
-async function checkPinSource(path: string, source: PinSource): Promise<void> {
-  try {
-    (await source.read()).fill(0);
-  } catch (error) {
-    if (error instanceof Refusal) throw new ConfigError(path, [error.message]);
-    throw error;
-  }
 }

@@ -9,6 +9,7 @@ import type { LedgerSpace } from "./ledger-space.ts";
 import { mechanismInput, noSignature, x509Signature } from "./mechanism.ts";
 import { verifies } from "./prove-keys.ts";
 import type { LedgerReader } from "./read-ledger.ts";
+import type { Sealing } from "./sealing.ts";
 import type { TokenPool } from "./token-pool.ts";
 
 export interface SignerParts {
@@ -19,6 +20,7 @@ export interface SignerParts {
   readonly reader: LedgerReader;
   readonly space: LedgerSpace;
   readonly pool: TokenPool;
+  readonly sealing: Sealing;
   /** Certificates that are installed, as of the last reload. */
   readonly installed: () => InstalledCertificates;
   readonly reload: () => Promise<void>;
@@ -49,10 +51,15 @@ export class SignerCore {
     this.#parts = parts;
   }
 
+  get sealing(): Sealing {
+    return this.#parts.sealing;
+  }
+
   status(): SignerStatus {
-    const { pool, isCeremony, tokenSerial, ledger } = this.#parts;
+    const { pool, isCeremony, tokenSerial, ledger, sealing } = this.#parts;
     const keys = [...pool.keys].map(([label, { facts, spkiDer }]) => describeKey(label, facts, spkiDer));
-    const status = { state: pool.state, isCeremony, tokenSerial, keys, ledger: ledger.state() };
+    const facts = { state: pool.state, isCeremony, tokenSerial, keys, ledger: ledger.state() };
+    const status = { ...facts, sealing: sealing.state() };
     return pool.barred === undefined ? status : { ...status, reason: pool.barred.message };
   }
 

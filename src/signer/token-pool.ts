@@ -25,6 +25,8 @@ export class TokenPool {
   readonly #slots: readonly TokenSlot[];
   /** Set while a person must act: then no child runs and no PIN is presented. */
   #barred: Refusal | undefined;
+  /** Barred because custodians wanted it: no recheck undoes that. */
+  #isSealed = false;
   #keys: CaptiveKeys = new Map();
   #changed = Promise.withResolvers<void>();
   #turn: Promise<unknown> = Promise.resolve();
@@ -110,6 +112,7 @@ export class TokenPool {
 
   /** Repeats KEY-CAPTIVE in new sessions, or starts anew what was barred. @throws Refusal when it fails (again) */
   async recheck(): Promise<void> {
+    if (this.#isSealed && this.#barred !== undefined) throw this.#barred;
     if (this.#barred === undefined) {
       for (const { ready } of this.#slots) if (ready !== undefined) await this.#renew(ready);
     } else {
@@ -117,6 +120,28 @@ export class TokenPool {
       await this.start();
     }
     if (this.#barred !== undefined) throw this.#barred;
+  }
+
+  /** Ends every login until `unseal`. When it resolves, the last child has ended. */
+  async seal(refusal: Refusal): Promise<void> {
+    this.#isSealed = true;
+    this.#barred = refusal;
+    this.#keys = new Map();
+    this.#options.logger.warn({ control: refusal.control }, refusal.message);
+    await this.stop();
+  }
+
+  /** Starts anew, whatever barred it. @throws Refusal when a person must act (again) */
+  async unseal(): Promise<void> {
+    this.#isSealed = false;
+    this.#barred = undefined;
+    await this.start();
+    if (this.#barred !== undefined) throw this.#barred;
+  }
+
+  /** Resolves as soon as a person must act. */
+  async whenBarred(): Promise<void> {
+    while (this.#barred === undefined) await this.#changed.promise;
   }
 
   /** After an answer that was no signature of its key: new processes, new sessions, and every check again. */

@@ -15,7 +15,7 @@ export interface TokenAlone {
 /** What a site's token makes of P-256 by itself: `processes` of them call it one signature after another. */
 export async function measureTokenAlone(site: BenchSite, processes: number, forMs: number): Promise<TokenAlone> {
   const { signer } = parseApplianceConfig(site.paths.applianceToml, await readFile(site.paths.applianceToml, "utf8"));
-  const args = [PROGRAM, signer.module, signer.token_serial, signer.pin_file, String(forMs)];
+  const args = [PROGRAM, signer.module, signer.token_serial, signer.pin_file ?? "", String(forMs)];
   const texts = await Promise.all(
     Array.from({ length: processes }, () => runTool(process.execPath, args, site.tokenEnvironment)),
   );

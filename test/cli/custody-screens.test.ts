@@ -33,7 +33,7 @@ describe("the custodian's screens", () => {
   ] as const) {
     it(`ORDER-QUOTA: order list says of an order that is ${what}: ${word}`, () => {
       const order = {
-        ...{ id: "wo-117", count: 2_500n, made: 3n, replacements: 10n, replaced: 0n, stations: ["line-1"] },
+        ...{ id: "wo-117", count: 2_500n, made: 3n, replacements: 10n, replaced: 0n, voided: 2n, stations: ["line-1"] },
         ...{ from: "2026-11-01T00:00:00.000Z", until: "2026-12-31T23:59:59.999Z", production: "require" },
         ...{ group: "", namePattern: "", hardwareIds: [], uuids: [], openedAt: "", closedAt: "" },
       };

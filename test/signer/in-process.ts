@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { pino } from "pino";
-import { systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/clock.ts";
 import { parseApplianceConfig } from "../../src/config/appliance-config.ts";
 import type { CeremonySigner } from "../../src/hsm/signer-client.ts";
 import { runSigner } from "../../src/signer/run-signer.ts";
@@ -22,12 +22,24 @@ export interface InProcessSigner {
   close(): Promise<void>;
 }
 
-export async function startInProcess(site: SignerSite<SiteToken>, isCeremony = false): Promise<InProcessSigner> {
+/** What a test may put in place of the program's own. */
+export interface InProcessOptions {
+  readonly clock?: Clock;
+  /** Stands for the person at the signer's console. */
+  readonly askPin?: (why: string) => Promise<Buffer | undefined>;
+}
+
+export async function startInProcess(
+  site: SignerSite<SiteToken>,
+  isCeremony = false,
+  options: InProcessOptions = {},
+): Promise<InProcessSigner> {
   const config = parseApplianceConfig(site.configFile, await readFile(site.configFile, "utf8"));
   const lines: string[] = [];
   const running = await runSigner(config, {
     isCeremony,
     clock: systemClock,
+    ...options,
     logger: pino({ level: "debug" }, { write: (line: string) => lines.push(line) }),
     environment: site.token.environment,
     onFatal: (error) => {

@@ -51,6 +51,9 @@ export function makeSoftwareSigner(pki: SoftwarePki): SoftwareSigner {
     },
     readLedger: async function* () {},
     reload: () => signer.status(),
+    presentShare: async () => 0,
+    unseal: () => signer.status(),
+    seal: () => signer.status(),
     close: () => undefined,
     addCertificates: (count) => {
       certificates += count;

@@ -4,6 +4,7 @@ import type { ApplianceConfig } from "../../config/appliance-config.ts";
 import type { Refusal } from "../../refusal.ts";
 import { startService } from "../../service.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
+import { writeFileDurably } from "../files.ts";
 import { SOFTWARE } from "../software.ts";
 
 /** Runs the service until SIGTERM or SIGINT; registrations under way finish first. */
@@ -13,6 +14,7 @@ export async function serve(config: ApplianceConfig): Promise<ExitCode> {
     clock: systemClock,
     logger,
     software: SOFTWARE,
+    storeCertificate: writeFileDurably,
     onFatal: (refusal) => endNow(logger, refusal),
   });
   logger.info({ addresses: service.addresses, software: SOFTWARE, evaluation: config.site.evaluation }, "ready");

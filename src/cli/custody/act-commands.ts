@@ -9,7 +9,7 @@ import { UsageError } from "../run-tool.ts";
 import { encodeJson } from "../text.ts";
 import { readAct } from "./act-options.ts";
 import { actLines, proposalScreen } from "./act-screen.ts";
-import { type CustodyOptions, required } from "./main.ts";
+import type { CustodyOptions } from "./main.ts";
 import { withAppliance } from "./with-appliance.ts";
 
 /** `act`: what one custodian alone cannot decide (DUAL-CONTROL). */
@@ -31,9 +31,7 @@ async function propose(values: CustodyOptions, [kind, subject]: readonly string[
   const act = await readAct(kind, subject, values);
   const json = encodeAct(act);
   const id = proposalId(json);
-  const { actId, needed, expiresAt } = await withAppliance(required(values, "config"), (client) =>
-    client.propose(json),
-  );
+  const { actId, needed, expiresAt } = await withAppliance(values, (client) => client.propose(json));
   if (actId !== id) throw otherBytes();
   if (values.json === true) process.stdout.write(`${encodeJson({ actId, needed, expiresAt })}\n`);
   else {
@@ -50,7 +48,7 @@ async function propose(values: CustodyOptions, [kind, subject]: readonly string[
 /** Shows exactly the bytes that the approval is bound to, and asks. */
 async function approve(values: CustodyOptions, word: string | undefined): Promise<ExitCode> {
   if (word === undefined) throw new UsageError("name the act by its id: airlock-custody act list");
-  return await withAppliance(required(values, "config"), async (client) => {
+  return await withAppliance(values, async (client) => {
     const proposal = findProposal(await client.acts(true), word);
     const isNew = proposal.inForceAt === "";
     process.stderr.write(proposalScreen(proposal, systemClock.nowMs()));
@@ -78,7 +76,7 @@ function approvedScreen(
 }
 
 async function list(values: CustodyOptions): Promise<ExitCode> {
-  const acts = await withAppliance(required(values, "config"), (client) => client.acts(values.all === true));
+  const acts = await withAppliance(values, (client) => client.acts(values.all === true));
   const nowMs = systemClock.nowMs();
   for (const act of acts) {
     process.stdout.write(values.json === true ? `${encodeJson(act)}\n` : proposalScreen(checked(act), nowMs));

@@ -16,7 +16,12 @@ export async function readAct(kind: string, subject: string | undefined, values:
   const word = () => namedSubject(kind, subject);
   switch (kind) {
     case "enroll-custodian":
-      return { kind, name: required(values, "name"), csr: await readBase64(required(values, "csr")) };
+      return {
+        kind,
+        name: required(values, "name"),
+        csr: await readBase64(required(values, "csr")),
+        ...(values.replaces === undefined ? {} : { replaces: values.replaces.replaceAll(":", "").toLowerCase() }),
+      };
     case "revoke-custodian":
       return { kind, clientSha256: word().replaceAll(":", "").toLowerCase() };
     case "trust-importer":

@@ -26,7 +26,11 @@ function stateOf({ inForceAt, expiresAt }: Proposal, nowMs: number): string {
 export function actLines(act: ProposedAct): string[] {
   switch (act.kind) {
     case "enroll-custodian":
-      return [`ENROL CUSTODIAN ${act.name}`, `public key ${keyOf(act.csr)}`];
+      return [
+        `${act.replaces === undefined ? "ENROL" : "RENEW"} CUSTODIAN ${act.name}`,
+        `public key ${keyOf(act.csr)}`,
+        ...(act.replaces === undefined ? [] : [`revokes    ${act.replaces}`]),
+      ];
     case "revoke-custodian":
       return [`REVOKE CUSTODIAN with certificate ${act.clientSha256.slice(0, 12)}`, `fingerprint ${act.clientSha256}`];
     case "trust-importer":

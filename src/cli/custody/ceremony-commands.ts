@@ -14,7 +14,8 @@ import { install } from "./install.ts";
 import { type CustodyOptions, required } from "./main.ts";
 import { encodeTranscript } from "./transcript.ts";
 
-async function withSigner<T>(values: CustodyOptions, work: (parts: CeremonyParts) => Promise<T>): Promise<T> {
+/** Opens the signer's own socket: at the appliance, with airlockd stopped. */
+export async function withSigner<T>(values: CustodyOptions, work: (parts: CeremonyParts) => Promise<T>): Promise<T> {
   const file = required(values, "config");
   const config = parseApplianceConfig(file, await readFile(file, "utf8"));
   const signer = connectSigner(config.signer.socket);

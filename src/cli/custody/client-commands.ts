@@ -16,9 +16,7 @@ const WARN_DAYS = 60;
 export async function addClient(values: CustodyOptions): Promise<ExitCode> {
   const [role, name, out] = [required(values, "role"), required(values, "name"), required(values, "out")];
   const csr = parsePem(await readFile(required(values, "csr"), "utf8"), "CERTIFICATE REQUEST");
-  const { certificatePem, fingerprint } = await withAppliance(required(values, "config"), (client) =>
-    client.enroll(role, name, csr),
-  );
+  const { certificatePem, fingerprint } = await withAppliance(values, (client) => client.enroll(role, name, csr));
   await writeFileDurably(out, certificatePem);
   process.stdout.write(
     `Enrolled ${role} ${name}\n  certificate  ${out}\n  fingerprint  ${fingerprint}\nNext: carry the certificate and the line CA back to ${name}\n`,
@@ -26,9 +24,28 @@ export async function addClient(values: CustodyOptions): Promise<ExitCode> {
   return EXIT.done;
 }
 
+/** `client renew`: a new key for the same role and name; one record enrols it and revokes the former. */
+export async function renewClient(values: CustodyOptions, fingerprint: string | undefined): Promise<ExitCode> {
+  if (fingerprint === undefined)
+    throw new UsageError("name the client by its fingerprint: airlock-custody client list");
+  const out = required(values, "out");
+  const csr = parsePem(await readFile(required(values, "csr"), "utf8"), "CERTIFICATE REQUEST");
+  const former = fingerprint.replaceAll(":", "").toLowerCase();
+  const renewed = await withAppliance(values, async (client) => {
+    const old = (await client.clients()).find((one) => one.fingerprint === former);
+    if (old === undefined) throw new UsageError("no client has this fingerprint: airlock-custody client list");
+    return { ...old, ...(await client.enroll(old.role, old.name, csr, former)) };
+  });
+  await writeFileDurably(out, renewed.certificatePem);
+  process.stdout.write(
+    `Renewed ${renewed.role} ${renewed.name}; the former certificate is revoked\n  certificate  ${out}\n  fingerprint  ${renewed.fingerprint}\nNext: carry the certificate back to ${renewed.name}, beside its new key\n`,
+  );
+  return EXIT.done;
+}
+
 /** `client list`: a table, or NDJSON with --json. */
 export async function listClients(values: CustodyOptions): Promise<ExitCode> {
-  const clients = await withAppliance(required(values, "config"), (client) => client.clients());
+  const clients = await withAppliance(values, (client) => client.clients());
   const nowMs = systemClock.nowMs();
   for (const client of clients) {
     process.stdout.write(values.json === true ? `${JSON.stringify(client)}\n` : clientLine(client, nowMs));
@@ -36,7 +53,7 @@ export async function listClients(values: CustodyOptions): Promise<ExitCode> {
   const ending = clients.filter((client) => client.revokedAt === "" && daysLeft(client, nowMs) <= WARN_DAYS);
   if (ending.length > 0 && values.json !== true) {
     process.stdout.write(
-      `Next: ${ending.length} certificate(s) end within ${WARN_DAYS} days or have ended; enrol new ones: airlock-custody request\n`,
+      `Next: ${ending.length} certificate(s) end within ${WARN_DAYS} days or have ended; renew them: airlock-custody request, then client renew\n`,
     );
   }
   return EXIT.done;
@@ -62,7 +79,7 @@ function daysLeft({ notAfter }: EnrolledClient, nowMs: number): number {
 export async function revokeClient(values: CustodyOptions, fingerprint: string | undefined): Promise<ExitCode> {
   if (fingerprint === undefined)
     throw new UsageError("name the client by its fingerprint: airlock-custody client list");
-  const cut = await withAppliance(required(values, "config"), (client) => client.revoke(fingerprint));
+  const cut = await withAppliance(values, (client) => client.revoke(fingerprint));
   process.stdout.write(`Revoked. Connections cut: ${cut}\n`);
   return EXIT.done;
 }

@@ -1,9 +1,9 @@
 import { createHash, generateKeyPairSync } from "node:crypto";
 import type { ApplianceConfig } from "../../config/appliance-config.ts";
 import type { LogHead } from "../../hsm/messages.ts";
-import type { Signer } from "../../hsm/signer.ts";
 import { type CaFinding, examineDeviceCa } from "../../issuance/check-device-ca.ts";
 import { type ClientIdentity, issueClientCertificate } from "../../issuance/client-certificate.ts";
+import { issueServerCertificate } from "../../issuance/server-certificate.ts";
 import { ZERO_HASH } from "../../log/chain.ts";
 import type { ActBody, GenesisBody, RecordDraft } from "../../log/record.ts";
 import { Refusal } from "../../refusal.ts";
@@ -11,7 +11,6 @@ import { buildBundleTbs } from "../../x509/bundle-template.ts";
 import { type CaCertificate, parseCaCertificate } from "../../x509/ca-certificate.ts";
 import { assembleCertificate, checkIssued } from "../../x509/certificate.ts";
 import { spkiSha256 } from "../../x509/key-policy.ts";
-import { buildServerTbs } from "../../x509/line-template.ts";
 import { encodePem, parsePem } from "../../x509/pem.ts";
 import { signatureAlgorithmFor } from "../../x509/signature.ts";
 import { randomSerial } from "../../x509/template.ts";
@@ -21,7 +20,6 @@ import { type CeremonyParts, spkiOf } from "./ceremony.ts";
 /** Before the log exists, its head is nothing. */
 const NO_HEAD: LogHead = { seq: 0, hash: ZERO_HASH };
 const CLIENT_DAYS = 3 * 365;
-const BACKDATE_MS = 5 * 60_000;
 
 export interface FirstClient {
   readonly name: string;
@@ -181,19 +179,14 @@ async function makeServerIdentity(
   { config, signer, clock, randomBytes }: CeremonyParts,
   lineCa: CaCertificate,
 ): Promise<void> {
-  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const nowMs = clock.nowMs();
-  const tbs = buildServerTbs(lineCa, {
-    appliance: config.site.appliance,
-    names: config.service.names,
-    spkiDer: publicKey.export({ type: "spki", format: "der" }),
-    serial: randomSerial(randomBytes),
-    notBeforeMs: nowMs - BACKDATE_MS,
-    notAfterMs: Math.min(nowMs + CLIENT_DAYS * 86_400_000, lineCa.notAfterMs),
-  });
-  const { signature } = await (signer as Signer).sign("line-ca", tbs, NO_HEAD);
-  const der = assembleCertificate(tbs, signatureAlgorithmFor(lineCa.keyKind), signature);
-  checkIssued(der, tbs, lineCa);
-  await writeFileDurably(config.service.tls_key, privateKey.export({ type: "pkcs8", format: "pem" }), 0o600);
-  await writeFileDurably(config.service.tls_certificate, encodePem(der, "CERTIFICATE"));
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const key = privateKey.export({ type: "pkcs8", format: "pem" });
+  const { names } = config.service;
+  const { appliance } = config.site;
+  const certificate = await issueServerCertificate(
+    { signer, clock, randomBytes, lineCa, appliance, names, head: NO_HEAD },
+    key,
+  );
+  await writeFileDurably(config.service.tls_key, key, 0o600);
+  await writeFileDurably(config.service.tls_certificate, certificate);
 }

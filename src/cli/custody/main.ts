@@ -4,9 +4,11 @@ import { UsageError } from "../run-tool.ts";
 import { actCommand } from "./act-commands.ts";
 import { auditCommand } from "./audit-command.ts";
 import { initCommand, installCommand } from "./ceremony-commands.ts";
-import { addClient, listClients, revokeClient } from "./client-commands.ts";
+import { addClient, listClients, renewClient, revokeClient } from "./client-commands.ts";
 import { orderCommand } from "./order-commands.ts";
 import { requestIdentity } from "./request.ts";
+import { sealCommand, statusCommand, unsealCommand } from "./seal-commands.ts";
+import { sharesCommand } from "./share-commands.ts";
 
 const HELP = `airlock-custody: keys, ceremonies and who may connect
 
@@ -18,14 +20,25 @@ const HELP = `airlock-custody: keys, ceremonies and who may connect
   airlock-custody request --name NAME --out DIR
         on a client's own machine: its key and CSR
   airlock-custody client add --config F --role station|operator|auditor --name NAME --csr F --out F
+  airlock-custody client renew FINGERPRINT --config F --csr F --out F
+        a new key for the same role and name; the former certificate is revoked in the same record
   airlock-custody client list --config F
   airlock-custody client revoke FINGERPRINT --config F
+
+The HSM's PIN. --console PATH reaches an appliance on this very machine whatever the clock says.
+  airlock-custody status --config F [--console PATH]
+  airlock-custody seal --config F [--yes]              the signer forgets the PIN, at once
+  airlock-custody unseal --config F                    undoes that where the PIN is a file
+  airlock-custody shares present SHARE --config F      yours; the last of them unseals
+  airlock-custody shares rehearse SHARE --config F     proves that the shares work; unseals nothing
+  airlock-custody shares split --config F --needed K --total N --out DIR [--share OLD ...]
+        at a ceremony: a new split retires every share before it (F is airlock.toml, airlockd stopped)
 
 Acts: what one custodian alone cannot decide. One proposes, others look at it and approve, within 24 hours.
   airlock-custody act list --config F [--all]
   airlock-custody act approve ID --config F [--out CERTIFICATE] [--yes]
   airlock-custody act propose KIND ... --config F
-        enroll-custodian --name N --csr F        revoke-custodian FINGERPRINT
+        enroll-custodian --name N --csr F [--replaces FINGERPRINT]       revoke-custodian FINGERPRINT
         trust-importer --importer ID=CERT        confirm-clock
         order-open --order ID --count N --from DAY --until DAY --station NAME ... [--replacements N]
               [--production allow|require|forbid] [--group G] [--name-pattern gw-####] [--hardware ID ...] [--uuids F]
@@ -34,6 +47,7 @@ Acts: what one custodian alone cannot decide. One proposes, others look at it an
         allow-reregistration UUID                drop-reject SEQUENCE --reason TEXT
         deny-uuid UUID --reason TEXT             undeny-uuid UUID
   airlock-custody order list --config F
+  airlock-custody order report --config F              ordered, made, left, replaced, voided
   airlock-custody audit --config F [--from SEQUENCE]
 
 Examples
@@ -62,6 +76,11 @@ const OPTIONS = {
   hardware: { type: "string", multiple: true },
   uuids: { type: "string" },
   reason: { type: "string" },
+  replaces: { type: "string" },
+  needed: { type: "string" },
+  total: { type: "string" },
+  share: { type: "string", multiple: true },
+  console: { type: "string" },
   all: { type: "boolean" },
   yes: { type: "boolean" },
   json: { type: "boolean" },
@@ -91,6 +110,14 @@ export async function custodyMain(args: readonly string[]): Promise<ExitCode> {
       return await requestCommand(values);
     case "client":
       return await clientCommand(values, rest);
+    case "status":
+      return await statusCommand(values);
+    case "seal":
+      return await sealCommand(values);
+    case "unseal":
+      return await unsealCommand(values);
+    case "shares":
+      return await sharesCommand(values, rest);
     case "act":
       return await actCommand(values, rest);
     case "order":
@@ -99,7 +126,7 @@ export async function custodyMain(args: readonly string[]): Promise<ExitCode> {
       return await auditCommand(values);
     default:
       throw new UsageError(
-        "say what to do: init, install-cert, request, client, act, order or audit. See airlock-custody --help",
+        "say what to do: init, install-cert, request, client, status, seal, shares, act, order ... See airlock-custody --help",
       );
   }
 }
@@ -118,10 +145,12 @@ async function clientCommand(values: CustodyOptions, [action, argument]: readonl
       return await addClient(values);
     case "list":
       return await listClients(values);
+    case "renew":
+      return await renewClient(values, argument);
     case "revoke":
       return await revokeClient(values, argument);
     default:
-      throw new UsageError("say what to do with clients: add, list or revoke");
+      throw new UsageError("say what to do with clients: add, list, renew or revoke");
   }
 }
 

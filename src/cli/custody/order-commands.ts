@@ -3,13 +3,60 @@ import type { Order } from "../../rpc/custody-client.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { UsageError } from "../run-tool.ts";
 import { encodeJson, formatCount } from "../text.ts";
-import { type CustodyOptions, required } from "./main.ts";
+import type { CustodyOptions } from "./main.ts";
 import { withAppliance } from "./with-appliance.ts";
 
-/** `order list`: every order and what is left of it. Orders are opened, extended and closed by acts. */
+/** `order list`, `order report`. Orders are opened, extended and closed by acts. */
 export async function orderCommand(values: CustodyOptions, [action]: readonly string[]): Promise<ExitCode> {
-  if (action !== "list") throw new UsageError("orders are listed here: order list; they are changed by: act propose");
-  const orders = await withAppliance(required(values, "config"), (client) => client.orders());
+  switch (action) {
+    case "list":
+      return await listOrders(values);
+    case "report":
+      return await reportOrders(values);
+    default:
+      throw new UsageError("orders are shown here: order list, order report; they are changed by: act propose");
+  }
+}
+
+/** What became of every order, one row each. */
+async function reportOrders(values: CustodyOptions): Promise<ExitCode> {
+  const orders = await withAppliance(values, (client) => client.orders());
+  const rows = orders.map(reportRow);
+  const nowMs = systemClock.nowMs();
+  if (values.json === true) {
+    for (const [i, row] of rows.entries()) {
+      const order = orders[i];
+      const state = order === undefined ? "" : orderState(order, nowMs);
+      process.stdout.write(`${encodeJson({ ...row, state })}\n`);
+    }
+    return EXIT.done;
+  }
+  process.stdout.write(reportTable(orders, nowMs));
+  return EXIT.done;
+}
+
+/** Voided boards stay made: scrap returns nothing. */
+export function reportRow({ id, count, made, replacements, replaced, voided }: Order) {
+  const left = count > made ? count - made : 0n;
+  return { id, ordered: count, made, left, replacements, replaced, voided };
+}
+
+export function reportTable(orders: readonly Order[], nowMs: number): string {
+  const heads = ["order", "state", "ordered", "made", "left", "replaced", "voided"];
+  const lines = orders.map((order) => {
+    const { ordered, made, left, replaced, voided } = reportRow(order);
+    return [order.id, orderState(order, nowMs), ...[ordered, made, left, replaced, voided].map(formatCount)];
+  });
+  const all = [heads, ...lines];
+  const widths = heads.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0)));
+  const pad = (cell: string, column: number) =>
+    column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
+  return `${all.map((line) => line.map(pad).join("  ").trimEnd()).join("\n")}\n`;
+}
+
+/** Every order and what is left of it. */
+async function listOrders(values: CustodyOptions): Promise<ExitCode> {
+  const orders = await withAppliance(values, (client) => client.orders());
   const nowMs = systemClock.nowMs();
   for (const order of orders) {
     process.stdout.write(values.json === true ? `${encodeJson(order)}\n` : orderScreen(order, nowMs));

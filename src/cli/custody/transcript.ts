@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { ApplianceConfig } from "../../config/appliance-config.ts";
 import type { CeremonyResult } from "./ceremony.ts";
+import { fingerprintOf } from "./share-commands.ts";
 
 /** What was done at the ceremony, as plain text to print and sign by hand. */
 export function encodeTranscript(config: ApplianceConfig, at: string, result: CeremonyResult): string {
@@ -19,6 +20,7 @@ export function encodeTranscript(config: ApplianceConfig, at: string, result: Ce
     "",
     `device-ca CSR sha256   ${sha256(result.deviceCaCsrPem)}  (the PEM file)`,
     `line CA sha256         ${sha256(result.lineCaPem)}  (the PEM file)`,
+    `share key sha256       ${fingerprintOf(result.status.sealing)}  (what custodians' shares are encrypted to)`,
     `ledger                 line ${result.status.ledger.number}, ${result.status.ledger.hash}`,
     "",
     "Custodian ____________________   Custodian ____________________   Witness ____________________",

@@ -4,6 +4,7 @@ import { type BaseLogger, pino } from "pino";
 import { systemClock } from "../../clock.ts";
 import { parseApplianceConfig } from "../../config/appliance-config.ts";
 import { runSigner } from "../../signer/run-signer.ts";
+import { askSecret } from "../ask-secret.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 
 const HELP = `airlock-signer: the only process that reaches the HSM
@@ -12,6 +13,9 @@ const HELP = `airlock-signer: the only process that reaches the HSM
   airlock-signer [--config FILE] --ceremony   as well makes the keys and their first two signatures, each once
 
   --config FILE    default /etc/airlock/airlock.toml
+
+The PIN comes from where [signer] pin says: "file"; "prompt", one line of stdin, without echo at a terminal, asked again
+whenever the signer is sealed; or "shares", which custodians present (a ceremony asks for it as "prompt" does).
 
 Examples
   airlock-signer --ceremony        then, on another console: airlock-custody init
@@ -43,6 +47,7 @@ export async function signerMain(args: readonly string[]): Promise<ExitCode> {
     clock: systemClock,
     logger,
     environment: moduleEnvironment(),
+    askPin: askSecret,
     ...(CREDENTIALS_DIRECTORY === undefined ? {} : { credentialsDirectory: CREDENTIALS_DIRECTORY }),
     onFatal: (error) => endNow(logger, error),
   });
@@ -51,6 +56,8 @@ export async function signerMain(args: readonly string[]): Promise<ExitCode> {
     process.once("SIGINT", resolve);
   });
   await signer.close();
+  // A console that is still read would keep the process alive.
+  process.stdin.destroy();
   logger.info("stopped");
   return EXIT.done;
 }

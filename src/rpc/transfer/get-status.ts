@@ -16,6 +16,8 @@ export interface StatusParts {
   readonly hsmState: () => HsmState;
   /** A sentence, or undefined when all is well. */
   readonly clockProblem: () => string | undefined;
+  /** What ends soon or has ended. */
+  readonly warnings: () => string[];
   readonly disks: () => Promise<DiskStatus[]>;
 }
 
@@ -60,6 +62,7 @@ export function getStatus(log: Log, parts: StatusParts) {
       unsealedRecords: BigInt(summary.head.seq - summary.sealedThrough),
       hasUnsealedNews: summary.hasUnsealedNews,
       denyList: denyListStatus(log.custody().denyList()),
+      warnings: parts.warnings(),
     };
   };
 }

@@ -27,9 +27,68 @@ export const protobufFileName = "airlock/custody/v1/custody.proto";
 
 /** What an HSM custodian asks of the appliance. Role: custodian; auditor for reads. */
 
+export interface GetStatusRequest {
+}
+
+export interface GetStatusResponse {
+  /** Appliance name. */
+  appliance: string;
+  /** Factory name. */
+  factory: string;
+  /** Log id, 8 hex digits. */
+  log: string;
+  /** Sequence number of the newest record. */
+  headSequence: bigint;
+  /** The appliance's clock, UTC, ISO 8601. */
+  now: string;
+  /** What is wrong with the clock, a sentence; empty when all is well. */
+  clockProblem: string;
+  /** ready, sealed or away. */
+  hsm: string;
+  /** While it is sealed: what a person must do. */
+  hsmReason: string;
+  /** file, prompt or shares. */
+  pinSource: string;
+  /** What shares are encrypted to, SPKI DER; empty where no ceremony made it. Compare its SHA-256 with the transcript. */
+  shareKey: Buffer;
+  /** The split in force; its number is 0 while there is none. */
+  splitNumber: number;
+  /** Its id, 8 hex digits. */
+  splitId: string;
+  /** Shares that it needs. */
+  sharesNeeded: number;
+  /** Shares that it has. */
+  sharesTotal: number;
+  /** The unsealing under way. */
+  unseal:
+    | ShareRound
+    | undefined;
+  /** The rehearsal under way. */
+  rehearsal:
+    | ShareRound
+    | undefined;
+  /** What ends soon or has ended, sentences. */
+  warnings: string[];
+  /** True on an evaluation site. */
+  evaluation: boolean;
+  /** Custodians that an act under DUAL-CONTROL needs. */
+  quorum: number;
+}
+
+export interface ShareRound {
+  /** Random bytes that every share of this attempt carries. */
+  round: Buffer;
+  /** Numbers of the shares that are held. */
+  held: number[];
+  /** When they are forgotten unless the others come, UTC, ISO 8601; empty while none is held. */
+  expiresAt: string;
+}
+
 export interface PresentShareRequest {
   /** The share, encrypted to the signer's share key. */
   encryptedShare: Buffer;
+  /** Proves that the share works, without unsealing anything; the share itself says so too. */
+  rehearsal: boolean;
 }
 
 export interface PresentShareResponse {
@@ -37,12 +96,20 @@ export interface PresentShareResponse {
   held: number;
   /** Shares needed. */
   needed: number;
+  /** With the last share: the HSM is unsealed, or the rehearsal has succeeded. */
+  complete: boolean;
 }
 
 export interface SealRequest {
 }
 
 export interface SealResponse {
+}
+
+export interface UnsealRequest {
+}
+
+export interface UnsealResponse {
 }
 
 export interface EnrollClientRequest {
@@ -52,6 +119,8 @@ export interface EnrollClientRequest {
   name: string;
   /** PKCS#10 CSR, DER; its subject is ignored. At most 4096 bytes. */
   csr: Buffer;
+  /** A renewal: fingerprint of the certificate of the same role and name that this one supersedes, in one record. */
+  replaces: string;
 }
 
 export interface EnrollClientResponse {
@@ -135,6 +204,8 @@ export interface Order {
   openedAt: string;
   /** When it was closed, UTC, ISO 8601; empty while it is not. */
   closedAt: string;
+  /** Boards made under it that were scrapped since, or whose rejection was dropped; they stay used up. */
+  voided: bigint;
 }
 
 export interface ListAuditRequest {
@@ -206,14 +277,612 @@ export interface Proposal {
   certificatePem: string;
 }
 
+function createBaseGetStatusRequest(): GetStatusRequest {
+  return {};
+}
+
+export const GetStatusRequest: MessageFns<GetStatusRequest> = {
+  encode(_: GetStatusRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetStatusRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetStatusRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): GetStatusRequest {
+    return {};
+  },
+
+  toJSON(_: GetStatusRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GetStatusRequest>, I>>(base?: I): GetStatusRequest {
+    return GetStatusRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetStatusRequest>, I>>(_: I): GetStatusRequest {
+    const message = createBaseGetStatusRequest();
+    return message;
+  },
+};
+
+function createBaseGetStatusResponse(): GetStatusResponse {
+  return {
+    appliance: "",
+    factory: "",
+    log: "",
+    headSequence: 0n,
+    now: "",
+    clockProblem: "",
+    hsm: "",
+    hsmReason: "",
+    pinSource: "",
+    shareKey: Buffer.alloc(0),
+    splitNumber: 0,
+    splitId: "",
+    sharesNeeded: 0,
+    sharesTotal: 0,
+    unseal: undefined,
+    rehearsal: undefined,
+    warnings: [],
+    evaluation: false,
+    quorum: 0,
+  };
+}
+
+export const GetStatusResponse: MessageFns<GetStatusResponse> = {
+  encode(message: GetStatusResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.appliance !== "") {
+      writer.uint32(10).string(message.appliance);
+    }
+    if (message.factory !== "") {
+      writer.uint32(18).string(message.factory);
+    }
+    if (message.log !== "") {
+      writer.uint32(26).string(message.log);
+    }
+    if (message.headSequence !== 0n) {
+      if (BigInt.asUintN(64, message.headSequence) !== message.headSequence) {
+        throw new globalThis.Error("value provided for field message.headSequence of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.headSequence);
+    }
+    if (message.now !== "") {
+      writer.uint32(42).string(message.now);
+    }
+    if (message.clockProblem !== "") {
+      writer.uint32(50).string(message.clockProblem);
+    }
+    if (message.hsm !== "") {
+      writer.uint32(58).string(message.hsm);
+    }
+    if (message.hsmReason !== "") {
+      writer.uint32(66).string(message.hsmReason);
+    }
+    if (message.pinSource !== "") {
+      writer.uint32(74).string(message.pinSource);
+    }
+    if (message.shareKey.length !== 0) {
+      writer.uint32(82).bytes(message.shareKey);
+    }
+    if (message.splitNumber !== 0) {
+      writer.uint32(88).uint32(message.splitNumber);
+    }
+    if (message.splitId !== "") {
+      writer.uint32(98).string(message.splitId);
+    }
+    if (message.sharesNeeded !== 0) {
+      writer.uint32(104).uint32(message.sharesNeeded);
+    }
+    if (message.sharesTotal !== 0) {
+      writer.uint32(112).uint32(message.sharesTotal);
+    }
+    if (message.unseal !== undefined) {
+      ShareRound.encode(message.unseal, writer.uint32(122).fork()).join();
+    }
+    if (message.rehearsal !== undefined) {
+      ShareRound.encode(message.rehearsal, writer.uint32(130).fork()).join();
+    }
+    for (const v of message.warnings) {
+      writer.uint32(138).string(v!);
+    }
+    if (message.evaluation !== false) {
+      writer.uint32(144).bool(message.evaluation);
+    }
+    if (message.quorum !== 0) {
+      writer.uint32(152).uint32(message.quorum);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetStatusResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetStatusResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.appliance = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.factory = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.log = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.headSequence = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.now = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.clockProblem = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.hsm = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.hsmReason = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.pinSource = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.shareKey = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.splitNumber = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.splitId = reader.string();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.sharesNeeded = reader.uint32();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.sharesTotal = reader.uint32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.unseal = ShareRound.decode(reader, reader.uint32());
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.rehearsal = ShareRound.decode(reader, reader.uint32());
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.warnings.push(reader.string());
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.evaluation = reader.bool();
+            continue;
+          }
+          case 19: {
+            if (tag !== 152) {
+              break;
+            }
+
+            message.quorum = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetStatusResponse {
+    return {
+      appliance: isSet(object.appliance) ? globalThis.String(object.appliance) : "",
+      factory: isSet(object.factory) ? globalThis.String(object.factory) : "",
+      log: isSet(object.log) ? globalThis.String(object.log) : "",
+      headSequence: isSet(object.headSequence)
+        ? BigInt(object.headSequence)
+        : isSet(object.head_sequence)
+        ? BigInt(object.head_sequence)
+        : 0n,
+      now: isSet(object.now) ? globalThis.String(object.now) : "",
+      clockProblem: isSet(object.clockProblem)
+        ? globalThis.String(object.clockProblem)
+        : isSet(object.clock_problem)
+        ? globalThis.String(object.clock_problem)
+        : "",
+      hsm: isSet(object.hsm) ? globalThis.String(object.hsm) : "",
+      hsmReason: isSet(object.hsmReason)
+        ? globalThis.String(object.hsmReason)
+        : isSet(object.hsm_reason)
+        ? globalThis.String(object.hsm_reason)
+        : "",
+      pinSource: isSet(object.pinSource)
+        ? globalThis.String(object.pinSource)
+        : isSet(object.pin_source)
+        ? globalThis.String(object.pin_source)
+        : "",
+      shareKey: isSet(object.shareKey)
+        ? Buffer.from(bytesFromBase64(object.shareKey))
+        : isSet(object.share_key)
+        ? Buffer.from(bytesFromBase64(object.share_key))
+        : Buffer.alloc(0),
+      splitNumber: isSet(object.splitNumber)
+        ? globalThis.Number(object.splitNumber)
+        : isSet(object.split_number)
+        ? globalThis.Number(object.split_number)
+        : 0,
+      splitId: isSet(object.splitId)
+        ? globalThis.String(object.splitId)
+        : isSet(object.split_id)
+        ? globalThis.String(object.split_id)
+        : "",
+      sharesNeeded: isSet(object.sharesNeeded)
+        ? globalThis.Number(object.sharesNeeded)
+        : isSet(object.shares_needed)
+        ? globalThis.Number(object.shares_needed)
+        : 0,
+      sharesTotal: isSet(object.sharesTotal)
+        ? globalThis.Number(object.sharesTotal)
+        : isSet(object.shares_total)
+        ? globalThis.Number(object.shares_total)
+        : 0,
+      unseal: isSet(object.unseal) ? ShareRound.fromJSON(object.unseal) : undefined,
+      rehearsal: isSet(object.rehearsal) ? ShareRound.fromJSON(object.rehearsal) : undefined,
+      warnings: globalThis.Array.isArray(object?.warnings)
+        ? object.warnings.map((e: any) => globalThis.String(e))
+        : [],
+      evaluation: isSet(object.evaluation) ? globalThis.Boolean(object.evaluation) : false,
+      quorum: isSet(object.quorum) ? globalThis.Number(object.quorum) : 0,
+    };
+  },
+
+  toJSON(message: GetStatusResponse): unknown {
+    const obj: any = {};
+    if (message.appliance !== "") {
+      obj.appliance = message.appliance;
+    }
+    if (message.factory !== "") {
+      obj.factory = message.factory;
+    }
+    if (message.log !== "") {
+      obj.log = message.log;
+    }
+    if (message.headSequence !== 0n) {
+      obj.headSequence = message.headSequence.toString();
+    }
+    if (message.now !== "") {
+      obj.now = message.now;
+    }
+    if (message.clockProblem !== "") {
+      obj.clockProblem = message.clockProblem;
+    }
+    if (message.hsm !== "") {
+      obj.hsm = message.hsm;
+    }
+    if (message.hsmReason !== "") {
+      obj.hsmReason = message.hsmReason;
+    }
+    if (message.pinSource !== "") {
+      obj.pinSource = message.pinSource;
+    }
+    if (message.shareKey.length !== 0) {
+      obj.shareKey = base64FromBytes(message.shareKey);
+    }
+    if (message.splitNumber !== 0) {
+      obj.splitNumber = Math.round(message.splitNumber);
+    }
+    if (message.splitId !== "") {
+      obj.splitId = message.splitId;
+    }
+    if (message.sharesNeeded !== 0) {
+      obj.sharesNeeded = Math.round(message.sharesNeeded);
+    }
+    if (message.sharesTotal !== 0) {
+      obj.sharesTotal = Math.round(message.sharesTotal);
+    }
+    if (message.unseal !== undefined) {
+      obj.unseal = ShareRound.toJSON(message.unseal);
+    }
+    if (message.rehearsal !== undefined) {
+      obj.rehearsal = ShareRound.toJSON(message.rehearsal);
+    }
+    if (message.warnings?.length) {
+      obj.warnings = message.warnings;
+    }
+    if (message.evaluation !== false) {
+      obj.evaluation = message.evaluation;
+    }
+    if (message.quorum !== 0) {
+      obj.quorum = Math.round(message.quorum);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GetStatusResponse>, I>>(base?: I): GetStatusResponse {
+    return GetStatusResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetStatusResponse>, I>>(object: I): GetStatusResponse {
+    const message = createBaseGetStatusResponse();
+    message.appliance = object.appliance ?? "";
+    message.factory = object.factory ?? "";
+    message.log = object.log ?? "";
+    message.headSequence = (object.headSequence !== undefined && object.headSequence !== null)
+      ? BigInt(object.headSequence)
+      : 0n;
+    message.now = object.now ?? "";
+    message.clockProblem = object.clockProblem ?? "";
+    message.hsm = object.hsm ?? "";
+    message.hsmReason = object.hsmReason ?? "";
+    message.pinSource = object.pinSource ?? "";
+    message.shareKey = object.shareKey ?? Buffer.alloc(0);
+    message.splitNumber = object.splitNumber ?? 0;
+    message.splitId = object.splitId ?? "";
+    message.sharesNeeded = object.sharesNeeded ?? 0;
+    message.sharesTotal = object.sharesTotal ?? 0;
+    message.unseal = (object.unseal !== undefined && object.unseal !== null)
+      ? ShareRound.fromPartial(object.unseal)
+      : undefined;
+    message.rehearsal = (object.rehearsal !== undefined && object.rehearsal !== null)
+      ? ShareRound.fromPartial(object.rehearsal)
+      : undefined;
+    message.warnings = object.warnings?.map((e) => e) || [];
+    message.evaluation = object.evaluation ?? false;
+    message.quorum = object.quorum ?? 0;
+    return message;
+  },
+};
+
+function createBaseShareRound(): ShareRound {
+  return { round: Buffer.alloc(0), held: [], expiresAt: "" };
+}
+
+export const ShareRound: MessageFns<ShareRound> = {
+  encode(message: ShareRound, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.round.length !== 0) {
+      writer.uint32(10).bytes(message.round);
+    }
+    if (message.held.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.held) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.expiresAt !== "") {
+      writer.uint32(26).string(message.expiresAt);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ShareRound {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShareRound();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.round = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.held.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.held.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.expiresAt = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ShareRound {
+    return {
+      round: isSet(object.round) ? Buffer.from(bytesFromBase64(object.round)) : Buffer.alloc(0),
+      held: globalThis.Array.isArray(object?.held) ? object.held.map((e: any) => globalThis.Number(e)) : [],
+      expiresAt: isSet(object.expiresAt)
+        ? globalThis.String(object.expiresAt)
+        : isSet(object.expires_at)
+        ? globalThis.String(object.expires_at)
+        : "",
+    };
+  },
+
+  toJSON(message: ShareRound): unknown {
+    const obj: any = {};
+    if (message.round.length !== 0) {
+      obj.round = base64FromBytes(message.round);
+    }
+    if (message.held?.length) {
+      obj.held = message.held.map((e) => Math.round(e));
+    }
+    if (message.expiresAt !== "") {
+      obj.expiresAt = message.expiresAt;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ShareRound>, I>>(base?: I): ShareRound {
+    return ShareRound.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ShareRound>, I>>(object: I): ShareRound {
+    const message = createBaseShareRound();
+    message.round = object.round ?? Buffer.alloc(0);
+    message.held = object.held?.map((e) => e) || [];
+    message.expiresAt = object.expiresAt ?? "";
+    return message;
+  },
+};
+
 function createBasePresentShareRequest(): PresentShareRequest {
-  return { encryptedShare: Buffer.alloc(0) };
+  return { encryptedShare: Buffer.alloc(0), rehearsal: false };
 }
 
 export const PresentShareRequest: MessageFns<PresentShareRequest> = {
   encode(message: PresentShareRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.encryptedShare.length !== 0) {
       writer.uint32(10).bytes(message.encryptedShare);
+    }
+    if (message.rehearsal !== false) {
+      writer.uint32(16).bool(message.rehearsal);
     }
     return writer;
   },
@@ -239,6 +908,14 @@ export const PresentShareRequest: MessageFns<PresentShareRequest> = {
             message.encryptedShare = Buffer.from(reader.bytes());
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.rehearsal = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -258,6 +935,7 @@ export const PresentShareRequest: MessageFns<PresentShareRequest> = {
         : isSet(object.encrypted_share)
         ? Buffer.from(bytesFromBase64(object.encrypted_share))
         : Buffer.alloc(0),
+      rehearsal: isSet(object.rehearsal) ? globalThis.Boolean(object.rehearsal) : false,
     };
   },
 
@@ -265,6 +943,9 @@ export const PresentShareRequest: MessageFns<PresentShareRequest> = {
     const obj: any = {};
     if (message.encryptedShare.length !== 0) {
       obj.encryptedShare = base64FromBytes(message.encryptedShare);
+    }
+    if (message.rehearsal !== false) {
+      obj.rehearsal = message.rehearsal;
     }
     return obj;
   },
@@ -275,12 +956,13 @@ export const PresentShareRequest: MessageFns<PresentShareRequest> = {
   fromPartial<I extends Exact<DeepPartial<PresentShareRequest>, I>>(object: I): PresentShareRequest {
     const message = createBasePresentShareRequest();
     message.encryptedShare = object.encryptedShare ?? Buffer.alloc(0);
+    message.rehearsal = object.rehearsal ?? false;
     return message;
   },
 };
 
 function createBasePresentShareResponse(): PresentShareResponse {
-  return { held: 0, needed: 0 };
+  return { held: 0, needed: 0, complete: false };
 }
 
 export const PresentShareResponse: MessageFns<PresentShareResponse> = {
@@ -290,6 +972,9 @@ export const PresentShareResponse: MessageFns<PresentShareResponse> = {
     }
     if (message.needed !== 0) {
       writer.uint32(16).uint32(message.needed);
+    }
+    if (message.complete !== false) {
+      writer.uint32(24).bool(message.complete);
     }
     return writer;
   },
@@ -323,6 +1008,14 @@ export const PresentShareResponse: MessageFns<PresentShareResponse> = {
             message.needed = reader.uint32();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.complete = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -339,6 +1032,7 @@ export const PresentShareResponse: MessageFns<PresentShareResponse> = {
     return {
       held: isSet(object.held) ? globalThis.Number(object.held) : 0,
       needed: isSet(object.needed) ? globalThis.Number(object.needed) : 0,
+      complete: isSet(object.complete) ? globalThis.Boolean(object.complete) : false,
     };
   },
 
@@ -350,6 +1044,9 @@ export const PresentShareResponse: MessageFns<PresentShareResponse> = {
     if (message.needed !== 0) {
       obj.needed = Math.round(message.needed);
     }
+    if (message.complete !== false) {
+      obj.complete = message.complete;
+    }
     return obj;
   },
 
@@ -360,6 +1057,7 @@ export const PresentShareResponse: MessageFns<PresentShareResponse> = {
     const message = createBasePresentShareResponse();
     message.held = object.held ?? 0;
     message.needed = object.needed ?? 0;
+    message.complete = object.complete ?? false;
     return message;
   },
 };
@@ -468,8 +1166,112 @@ export const SealResponse: MessageFns<SealResponse> = {
   },
 };
 
+function createBaseUnsealRequest(): UnsealRequest {
+  return {};
+}
+
+export const UnsealRequest: MessageFns<UnsealRequest> = {
+  encode(_: UnsealRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UnsealRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnsealRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): UnsealRequest {
+    return {};
+  },
+
+  toJSON(_: UnsealRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UnsealRequest>, I>>(base?: I): UnsealRequest {
+    return UnsealRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UnsealRequest>, I>>(_: I): UnsealRequest {
+    const message = createBaseUnsealRequest();
+    return message;
+  },
+};
+
+function createBaseUnsealResponse(): UnsealResponse {
+  return {};
+}
+
+export const UnsealResponse: MessageFns<UnsealResponse> = {
+  encode(_: UnsealResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UnsealResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnsealResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): UnsealResponse {
+    return {};
+  },
+
+  toJSON(_: UnsealResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UnsealResponse>, I>>(base?: I): UnsealResponse {
+    return UnsealResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UnsealResponse>, I>>(_: I): UnsealResponse {
+    const message = createBaseUnsealResponse();
+    return message;
+  },
+};
+
 function createBaseEnrollClientRequest(): EnrollClientRequest {
-  return { role: "", name: "", csr: Buffer.alloc(0) };
+  return { role: "", name: "", csr: Buffer.alloc(0), replaces: "" };
 }
 
 export const EnrollClientRequest: MessageFns<EnrollClientRequest> = {
@@ -482,6 +1284,9 @@ export const EnrollClientRequest: MessageFns<EnrollClientRequest> = {
     }
     if (message.csr.length !== 0) {
       writer.uint32(26).bytes(message.csr);
+    }
+    if (message.replaces !== "") {
+      writer.uint32(34).string(message.replaces);
     }
     return writer;
   },
@@ -523,6 +1328,14 @@ export const EnrollClientRequest: MessageFns<EnrollClientRequest> = {
             message.csr = Buffer.from(reader.bytes());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.replaces = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -540,6 +1353,7 @@ export const EnrollClientRequest: MessageFns<EnrollClientRequest> = {
       role: isSet(object.role) ? globalThis.String(object.role) : "",
       name: isSet(object.name) ? globalThis.String(object.name) : "",
       csr: isSet(object.csr) ? Buffer.from(bytesFromBase64(object.csr)) : Buffer.alloc(0),
+      replaces: isSet(object.replaces) ? globalThis.String(object.replaces) : "",
     };
   },
 
@@ -554,6 +1368,9 @@ export const EnrollClientRequest: MessageFns<EnrollClientRequest> = {
     if (message.csr.length !== 0) {
       obj.csr = base64FromBytes(message.csr);
     }
+    if (message.replaces !== "") {
+      obj.replaces = message.replaces;
+    }
     return obj;
   },
 
@@ -565,6 +1382,7 @@ export const EnrollClientRequest: MessageFns<EnrollClientRequest> = {
     message.role = object.role ?? "";
     message.name = object.name ?? "";
     message.csr = object.csr ?? Buffer.alloc(0);
+    message.replaces = object.replaces ?? "";
     return message;
   },
 };
@@ -1236,6 +2054,7 @@ function createBaseOrder(): Order {
     uuids: [],
     openedAt: "",
     closedAt: "",
+    voided: 0n,
   };
 }
 
@@ -1297,6 +2116,12 @@ export const Order: MessageFns<Order> = {
     }
     if (message.closedAt !== "") {
       writer.uint32(122).string(message.closedAt);
+    }
+    if (message.voided !== 0n) {
+      if (BigInt.asUintN(64, message.voided) !== message.voided) {
+        throw new globalThis.Error("value provided for field message.voided of type uint64 too large");
+      }
+      writer.uint32(128).uint64(message.voided);
     }
     return writer;
   },
@@ -1434,6 +2259,14 @@ export const Order: MessageFns<Order> = {
             message.closedAt = reader.string();
             continue;
           }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.voided = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1481,6 +2314,7 @@ export const Order: MessageFns<Order> = {
         : isSet(object.closed_at)
         ? globalThis.String(object.closed_at)
         : "",
+      voided: isSet(object.voided) ? BigInt(object.voided) : 0n,
     };
   },
 
@@ -1531,6 +2365,9 @@ export const Order: MessageFns<Order> = {
     if (message.closedAt !== "") {
       obj.closedAt = message.closedAt;
     }
+    if (message.voided !== 0n) {
+      obj.voided = message.voided.toString();
+    }
     return obj;
   },
 
@@ -1556,6 +2393,7 @@ export const Order: MessageFns<Order> = {
     message.uuids = object.uuids?.map((e) => e) || [];
     message.openedAt = object.openedAt ?? "";
     message.closedAt = object.closedAt ?? "";
+    message.voided = (object.voided !== undefined && object.voided !== null) ? BigInt(object.voided) : 0n;
     return message;
   },
 };
@@ -2447,6 +3285,16 @@ export const Proposal: MessageFns<Proposal> = {
 /** Controls who may connect and what they may do. Every act is a record of the log before it takes effect. */
 export type CustodyServiceService = typeof CustodyServiceService;
 export const CustodyServiceService = {
+  /** The HSM, the clock, shares that are held, what will expire: also what a share is encrypted with. */
+  getStatus: {
+    path: "/airlock.custody.v1.CustodyService/GetStatus" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetStatusRequest): Buffer => Buffer.from(GetStatusRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetStatusRequest => GetStatusRequest.decode(value),
+    responseSerialize: (value: GetStatusResponse): Buffer => Buffer.from(GetStatusResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetStatusResponse => GetStatusResponse.decode(value),
+  },
   /** Presents one share of the PIN, encrypted to the signer; the service relays what it cannot read. */
   presentShare: {
     path: "/airlock.custody.v1.CustodyService/PresentShare" as const,
@@ -2467,6 +3315,16 @@ export const CustodyServiceService = {
     requestDeserialize: (value: Buffer): SealRequest => SealRequest.decode(value),
     responseSerialize: (value: SealResponse): Buffer => Buffer.from(SealResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SealResponse => SealResponse.decode(value),
+  },
+  /** Undoes a Seal where the PIN comes from a file; elsewhere persons give the PIN. */
+  unseal: {
+    path: "/airlock.custody.v1.CustodyService/Unseal" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UnsealRequest): Buffer => Buffer.from(UnsealRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UnsealRequest => UnsealRequest.decode(value),
+    responseSerialize: (value: UnsealResponse): Buffer => Buffer.from(UnsealResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UnsealResponse => UnsealResponse.decode(value),
   },
   /** Issues and enrols a client certificate for a station, an operator or an auditor. */
   enrollClient: {
@@ -2553,10 +3411,14 @@ export const CustodyServiceService = {
 } as const;
 
 export interface CustodyServiceServer extends UntypedServiceImplementation {
+  /** The HSM, the clock, shares that are held, what will expire: also what a share is encrypted with. */
+  getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
   /** Presents one share of the PIN, encrypted to the signer; the service relays what it cannot read. */
   presentShare: handleUnaryCall<PresentShareRequest, PresentShareResponse>;
   /** Makes the signer forget the PIN. */
   seal: handleUnaryCall<SealRequest, SealResponse>;
+  /** Undoes a Seal where the PIN comes from a file; elsewhere persons give the PIN. */
+  unseal: handleUnaryCall<UnsealRequest, UnsealResponse>;
   /** Issues and enrols a client certificate for a station, an operator or an auditor. */
   enrollClient: handleUnaryCall<EnrollClientRequest, EnrollClientResponse>;
   /** Every client that was ever enrolled. */
@@ -2576,6 +3438,22 @@ export interface CustodyServiceServer extends UntypedServiceImplementation {
 }
 
 export interface CustodyServiceClient extends Client1 {
+  /** The HSM, the clock, shares that are held, what will expire: also what a share is encrypted with. */
+  getStatus(
+    request: GetStatusRequest,
+    callback: (error: ServiceError | null, response: GetStatusResponse) => void,
+  ): ClientUnaryCall;
+  getStatus(
+    request: GetStatusRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetStatusResponse) => void,
+  ): ClientUnaryCall;
+  getStatus(
+    request: GetStatusRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetStatusResponse) => void,
+  ): ClientUnaryCall;
   /** Presents one share of the PIN, encrypted to the signer; the service relays what it cannot read. */
   presentShare(
     request: PresentShareRequest,
@@ -2604,6 +3482,22 @@ export interface CustodyServiceClient extends Client1 {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SealResponse) => void,
+  ): ClientUnaryCall;
+  /** Undoes a Seal where the PIN comes from a file; elsewhere persons give the PIN. */
+  unseal(
+    request: UnsealRequest,
+    callback: (error: ServiceError | null, response: UnsealResponse) => void,
+  ): ClientUnaryCall;
+  unseal(
+    request: UnsealRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UnsealResponse) => void,
+  ): ClientUnaryCall;
+  unseal(
+    request: UnsealRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UnsealResponse) => void,
   ): ClientUnaryCall;
   /** Issues and enrols a client certificate for a station, an operator or an auditor. */
   enrollClient(

@@ -130,7 +130,11 @@ export interface GetStatusResponse {
   /** True when any of them deserves a bundle: more than seals, receipts and counted refusals. */
   hasUnsealedNews: boolean;
   /** The Factory's deny list as it came across the gap; absent while none came. */
-  denyList: DenyListStatus | undefined;
+  denyList:
+    | DenyListStatus
+    | undefined;
+  /** What ends soon or has ended: certificates of the CAs, the server and the clients. Sentences. */
+  warnings: string[];
 }
 
 export interface DenyListStatus {
@@ -408,6 +412,7 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     unsealedRecords: 0n,
     hasUnsealedNews: false,
     denyList: undefined,
+    warnings: [],
   };
 }
 
@@ -503,6 +508,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     if (message.denyList !== undefined) {
       DenyListStatus.encode(message.denyList, writer.uint32(178).fork()).join();
+    }
+    for (const v of message.warnings) {
+      writer.uint32(186).string(v!);
     }
     return writer;
   },
@@ -706,6 +714,14 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.denyList = DenyListStatus.decode(reader, reader.uint32());
             continue;
           }
+          case 23: {
+            if (tag !== 186) {
+              break;
+            }
+
+            message.warnings.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -796,6 +812,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         : isSet(object.deny_list)
         ? DenyListStatus.fromJSON(object.deny_list)
         : undefined,
+      warnings: globalThis.Array.isArray(object?.warnings)
+        ? object.warnings.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -867,6 +886,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.denyList !== undefined) {
       obj.denyList = DenyListStatus.toJSON(message.denyList);
     }
+    if (message.warnings?.length) {
+      obj.warnings = message.warnings;
+    }
     return obj;
   },
 
@@ -907,6 +929,7 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.denyList = (object.denyList !== undefined && object.denyList !== null)
       ? DenyListStatus.fromPartial(object.denyList)
       : undefined;
+    message.warnings = object.warnings?.map((e) => e) || [];
     return message;
   },
 };

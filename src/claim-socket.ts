@@ -1,6 +1,6 @@
 import { chmod, unlink } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
-import { Refusal } from "../refusal.ts";
+import { Refusal } from "./refusal.ts";
 
 /** sun_path holds 108 bytes with its final NUL (unix(7)); a longer path would be cut, not refused, by some systems. */
 const MAX_SOCKET_PATH_BYTES = 107;
@@ -10,7 +10,12 @@ const MAX_SOCKET_PATH_BYTES = 107;
  * The kernel ends the claim with the process, so a claim also serves as a lock: a dead owner's never blocks.
  * @throws Refusal `needs-person` when another process listens there, or the path is too long
  */
-export async function claimSocket(path: string, sentence: string, mode: number): Promise<Server> {
+export async function claimSocket(
+  path: string,
+  sentence: string,
+  mode: number,
+  server: Server = createServer(),
+): Promise<Server> {
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
     throw new Refusal(
       "SERVICE-STATE",
@@ -20,7 +25,6 @@ export async function claimSocket(path: string, sentence: string, mode: number):
   }
   if (await isAnswered(path)) throw new Refusal("SERVICE-STATE", "needs-person", sentence);
   await unlink(path).catch(ignoreMissing);
-  const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(path, () => {
