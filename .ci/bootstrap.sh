@@ -32,6 +32,10 @@ need swtpm swtpm
 need tpm2-abrmd tpm2-abrmd
 need '/usr/lib/*/libtss2-tcti-tabrmd.so.0 /usr/lib64/libtss2-tcti-tabrmd.so.0' libtss2-tcti-tabrmd0
 need dbus-daemon dbus-daemon
+# The package, and the units that it brings.
+need dpkg-deb dpkg
+need systemd-analyze systemd
+need nft nftables
 # Real file systems, and a network with nothing in it.
 need mkfs.ext4 e2fsprogs
 need mkfs.vfat dosfstools

@@ -39,6 +39,8 @@ export interface ServiceSurroundings {
   readonly logger: Logger;
   /** Name and version for manifests. */
   readonly software: string;
+  /** Descriptors of listeners that systemd bound; none: the configured addresses are bound here. */
+  readonly inheritedListeners?: readonly number[];
   /** The stores failed or contradict each other: the process must end now and answer nobody. */
   readonly onFatal: (refusal: Refusal) => void;
 }
@@ -89,6 +91,7 @@ export async function startService(config: ApplianceConfig, around: ServiceSurro
     const server = await startRpcServer(
       certificates.tls,
       config.service.listen,
+      around.inheritedListeners ?? [],
       connections,
       createServices(edge, parts),
     );

@@ -1,11 +1,10 @@
-import type { AddressInfo } from "node:net";
-import type { Server as TlsServer } from "node:tls";
 import { Server, ServerCredentials, type ServerOptions, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { CustodyServiceService } from "../gen/airlock/custody/v1/custody.ts";
 import { RegistrationServiceService } from "../gen/airlock/registration/v1/registration.ts";
 import { TransferServiceService } from "../gen/airlock/transfer/v1/transfer.ts";
 import { HealthService } from "../gen/grpc/health/v1/health.ts";
 import type { Connections } from "./connections.ts";
+import { adoptListener, bindListener, boundAddress } from "./listen.ts";
 import { createTlsListener, type TlsIdentity } from "./tls-listener.ts";
 
 /** grpc-js sets no limit by itself, so each is set here. */
@@ -38,11 +37,14 @@ export interface RpcServer {
 
 /**
  * Starts the gRPC server behind TLS listeners of our own, one per address.
- * @throws Error when an address cannot be bound
+ * @param inherited descriptors of listeners that systemd bound; then nothing is bound here, and a process without a
+ * network serves
+ * @throws Error when an address cannot be bound; Refusal when an inherited listener is not one of `listen`
  */
 export async function startRpcServer(
   identity: TlsIdentity,
   listen: readonly string[],
+  inherited: readonly number[],
   connections: Connections,
   services: Services,
 ): Promise<RpcServer> {
@@ -53,13 +55,16 @@ export async function startRpcServer(
   server.addService(HealthService, services.health);
   // The TLS listener has authenticated the peer; grpc-js only sees the plain bytes inside.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const listeners = listen.map(() =>
+  const createListener = () =>
     createTlsListener(identity, (socket) => {
       if (connections.admit(socket)) injector.injectConnection(socket);
       else socket.destroy();
-    }),
+    });
+  const listeners = await Promise.all(
+    inherited.length > 0
+      ? inherited.map((fd) => adoptListener(createListener(), fd, listen))
+      : listen.map((address) => bindListener(createListener(), address)),
   );
-  await Promise.all(listeners.map((listener, i) => bind(listener, listen[i] ?? "")));
   return {
     addresses: listeners.map(boundAddress),
     close: async () => {
@@ -70,18 +75,4 @@ export async function startRpcServer(
       await Promise.all(closed);
     },
   };
-}
-
-function bind(listener: TlsServer, address: string): Promise<void> {
-  const colon = address.lastIndexOf(":");
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
-  return new Promise((resolve, reject) => {
-    listener.once("error", reject);
-    listener.listen({ host, port: Number(address.slice(colon + 1)) }, resolve);
-  });
-}
-
-function boundAddress(listener: TlsServer): string {
-  const { address, family, port } = listener.address() as AddressInfo;
-  return family === "IPv6" ? `[${address}]:${port}` : `${address}:${port}`;
 }
