@@ -36,6 +36,10 @@ need '/usr/lib/*/libtss2-tcti-tabrmd.so.0 /usr/lib64/libtss2-tcti-tabrmd.so.0' l
 need dbus-daemon dbus-daemon
 # A token that locks its PIN.
 need pkcsslotd opencryptoki
+# The package, and the units that it brings.
+need dpkg-deb dpkg
+need systemd-analyze systemd
+need nft nftables
 # Real file systems, and a network with nothing in it.
 need mkfs.ext4 e2fsprogs
 need mkfs.vfat dosfstools

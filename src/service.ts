@@ -49,6 +49,8 @@ export interface ServiceSurroundings {
   readonly software: string;
   /** Stores the server's renewed certificate; durable when it resolves. */
   readonly storeCertificate: (path: string, pem: string) => Promise<void>;
+  /** Descriptors of listeners that systemd bound; none: the configured addresses are bound here. */
+  readonly inheritedListeners?: readonly number[];
   /** The stores failed or contradict each other: the process must end now and answer nobody. */
   readonly onFatal: (refusal: Refusal) => void;
 }
@@ -105,7 +107,7 @@ export async function startService(config: ApplianceConfig, around: ServiceSurro
     const { listen, console } = config.service;
     const server = await startRpcServer(
       certificates.tls,
-      { listen, ...(console === undefined ? {} : { console }) },
+      { listen, inherited: around.inheritedListeners ?? [], ...(console === undefined ? {} : { console }) },
       connections,
       createServices(edge, parts),
     );

@@ -1,4 +1,3 @@
-import type { AddressInfo } from "node:net";
 import type { Server as TlsServer } from "node:tls";
 import { Server, ServerCredentials, type ServerOptions, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { claimSocket } from "../claim-socket.ts";
@@ -7,6 +6,7 @@ import { RegistrationServiceService } from "../gen/airlock/registration/v1/regis
 import { TransferServiceService } from "../gen/airlock/transfer/v1/transfer.ts";
 import { HealthService } from "../gen/grpc/health/v1/health.ts";
 import type { Connections } from "./connections.ts";
+import { adoptListener, bindListener, boundAddress } from "./listen.ts";
 import { createConsoleListener, createTlsListener, secureOptions, type TlsIdentity } from "./tls-listener.ts";
 
 /** grpc-js sets no limit by itself, so each is set here. */
@@ -43,17 +43,19 @@ export interface RpcServer {
 export interface RpcPlaces {
   /** host:port. */
   readonly listen: readonly string[];
+  /** Descriptors of listeners that systemd bound; then no address is bound here, and a process without a network serves. */
+  readonly inherited: readonly number[];
   /** UNIX socket for custodians on the machine itself. */
   readonly console?: string;
 }
 
 /**
  * Starts the gRPC server behind TLS listeners of our own, one per address.
- * @throws Error when an address cannot be bound
+ * @throws Error when an address cannot be bound; Refusal when an inherited listener is not one of `listen`
  */
 export async function startRpcServer(
   identity: TlsIdentity,
-  { listen, console }: RpcPlaces,
+  { listen, inherited, console }: RpcPlaces,
   connections: Connections,
   services: Services,
 ): Promise<RpcServer> {
@@ -64,13 +66,16 @@ export async function startRpcServer(
   server.addService(HealthService, services.health);
   // The TLS listener has authenticated the peer; grpc-js only sees the plain bytes inside.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const listeners = listen.map(() =>
+  const createListener = () =>
     createTlsListener(identity, (socket) => {
       if (connections.admit(socket)) injector.injectConnection(socket);
       else socket.destroy();
-    }),
+    });
+  const listeners = await Promise.all(
+    inherited.length > 0
+      ? inherited.map((fd) => adoptListener(createListener(), fd, listen))
+      : listen.map((address) => bindListener(createListener(), address)),
   );
-  await Promise.all(listeners.map((listener, i) => bind(listener, listen[i] ?? "")));
   const consoles = console === undefined ? [] : [await openConsole(identity, console, connections, injector)];
   const all = [...listeners, ...consoles];
   return {
@@ -101,18 +106,4 @@ async function openConsole(
   // Whoever can connect still needs a custodian's key; the directory's mode says who can try.
   await claimSocket(path, "Another airlockd answers on the console socket: stop it first.", 0o660, listener);
   return listener;
-}
-
-function bind(listener: TlsServer, address: string): Promise<void> {
-  const colon = address.lastIndexOf(":");
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
-  return new Promise((resolve, reject) => {
-    listener.once("error", reject);
-    listener.listen({ host, port: Number(address.slice(colon + 1)) }, resolve);
-  });
-}
-
-function boundAddress(listener: TlsServer): string {
-  const { address, family, port } = listener.address() as AddressInfo;
-  return family === "IPv6" ? `[${address}]:${port}` : `${address}:${port}`;
 }

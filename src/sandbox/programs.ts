@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -31,6 +32,14 @@ export function nodeOptions(name: string): readonly string[] {
   return name === "airlockd" ? ["--max-semi-space-size=4"] : [];
 }
 
+/** What runs a program: this checkout's source, or the installed one where AIRLOCK_PROGRAMS names its directory. */
+function commandOf(name: string): readonly [command: string, ...args: string[]] {
+  const installed = process.env.AIRLOCK_PROGRAMS;
+  return installed === undefined
+    ? [process.execPath, ...nodeOptions(name), programPath(name)]
+    : [join(installed, name)];
+}
+
 /** The only environment that a program gets: no proxy, no GRPC_*, no secret. */
 function environment(extra: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   const { PATH, HOME, LANG, TZ } = process.env;
@@ -46,7 +55,8 @@ export function startProgram(
   env: Readonly<Record<string, string>> = {},
 ): Running {
   const log = createWriteStream(logFile, { flags: "a" });
-  const child = spawn(process.execPath, [...nodeOptions(name), programPath(name), ...args], {
+  const [command, ...first] = commandOf(name);
+  const child = spawn(command, [...first, ...args], {
     env: environment(env),
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
@@ -73,7 +83,8 @@ export async function runProgram(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<string> {
-  const { stdout } = await run(process.execPath, [programPath(name), ...args], {
+  const [command, ...first] = commandOf(name);
+  const { stdout } = await run(command, [...first, ...args], {
     env: environment(env),
     maxBuffer: 1 << 26,
   });

@@ -94,7 +94,7 @@ quorum = 2
 /** operator.toml, custodian.toml and, with the bridge's own section, bridge.toml. */
 export function clientToml(ports: SitePorts, name: string): string {
   return `[appliance]
-address = "localhost:${ports.appliance}"
+address = "127.0.0.1:${ports.appliance}"
 line_ca = "../ca/line-ca.pem"
 certificate = "clients/${name}.pem"
 key = "clients/${name}.key"

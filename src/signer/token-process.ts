@@ -69,7 +69,11 @@ export class TokenProcess {
   constructor(settings: ChildSettings) {
     this.#settings = settings;
     const stdio = ["ignore", "ignore", "pipe", "pipe"] as const;
-    this.#child = spawn(process.execPath, [PROGRAM], { env: { ...settings.environment }, stdio: [...stdio] });
+    // With this process's own options: under MemoryDenyWriteExecute= a child without --jitless dies at once.
+    this.#child = spawn(process.execPath, [...process.execArgv, PROGRAM], {
+      env: { ...settings.environment },
+      stdio: [...stdio],
+    });
     this.#child.once("error", (error) => this.#end(error.message));
     this.#child.once("exit", (code, signal) => this.#end(signal ?? `exit code ${code}`));
     const channel = this.#child.stdio?.[CHANNEL_FD] as Socket | undefined;

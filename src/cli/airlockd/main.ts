@@ -5,6 +5,7 @@ import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { UsageError } from "../run-tool.ts";
 import { checkStoreCommand } from "./check-store.ts";
 import { createLogCommand } from "./create-log-command.ts";
+import { doctorCommand } from "./doctor/examine.ts";
 import { rebuildCommand } from "./rebuild.ts";
 import { serve } from "./serve.ts";
 
@@ -12,6 +13,7 @@ const HELP = `airlockd: the appliance's service (mutual-TLS gRPC, the log)
 
   airlockd [--config FILE]                       runs until SIGTERM
   airlockd [--config FILE] --check-config        reads the configuration and says what is wrong with it
+  airlockd [--config FILE] --doctor [--json]     as root: looks the whole machine over, a line for each check
   airlockd [--config FILE] --create-log FILE     once, after the ceremony: creates the log from genesis.json
   airlockd [--config FILE] --check-store         proves journal and index, byte by byte; airlockd must be stopped
   airlockd [--config FILE] --rebuild [--yes]     sets the index aside and makes it again from the proven journal
@@ -20,15 +22,19 @@ const HELP = `airlockd: the appliance's service (mutual-TLS gRPC, the log)
 
 Examples
   airlockd --check-config
+  airlockd --doctor
   airlockd --create-log /root/ceremony/genesis.json
   systemctl stop airlockd && sudo -u airlock airlockd --check-store
 
 --check-store ends with 0 when all is well, 5 for damage, 7 for an older copy or another history. It changes no store.
+--doctor ends with 0 when every check passed, else with 2. It changes nothing.
 `;
 
 const OPTIONS = {
   config: { type: "string", default: "/etc/airlock/airlock.toml" },
   "check-config": { type: "boolean" },
+  doctor: { type: "boolean" },
+  json: { type: "boolean" },
   "create-log": { type: "string" },
   "check-store": { type: "boolean" },
   rebuild: { type: "boolean" },
@@ -36,7 +42,7 @@ const OPTIONS = {
   help: { type: "boolean", short: "h" },
 } as const;
 
-const COMMANDS = ["check-config", "create-log", "check-store", "rebuild"] as const;
+const COMMANDS = ["check-config", "doctor", "create-log", "check-store", "rebuild"] as const;
 
 /** `airlockd`: returns the exit code. */
 export async function airlockdMain(args: readonly string[]): Promise<ExitCode> {
@@ -52,6 +58,7 @@ export async function airlockdMain(args: readonly string[]): Promise<ExitCode> {
     process.stdout.write(`${values.config}: every key is known and well formed\n`);
     return EXIT.done;
   }
+  if (values.doctor === true) return await doctorCommand(config, values.json === true);
   if (values["create-log"] !== undefined) return await createLogCommand(config, values["create-log"]);
   if (values["check-store"] === true) return await checkStoreCommand(config);
   return values.rebuild === true ? await rebuildCommand(config, values.yes === true) : await serve(config);

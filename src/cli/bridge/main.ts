@@ -5,6 +5,7 @@ import { pino } from "pino";
 import { parseBridgeConfig } from "../../config/client-config.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { UsageError } from "../run-tool.ts";
+import { openServiceManager } from "../service-manager.ts";
 import { openStation } from "./open-station.ts";
 
 const HELP = `airlock-bridge: takes registrations from boards over HTTP and passes them to the appliance
@@ -50,7 +51,10 @@ async function serve(configFile: string, tokenFile: string | undefined): Promise
   const { bridge, appliance, foundries } = config;
   const mode = foundries === undefined ? "fully detached" : "partially detached";
   logger.info({ listen: bridge.listen, appliance: appliance.address, mode, foundries: foundries?.api }, "ready");
+  const manager = openServiceManager();
+  manager.ready();
   await Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
   logger.info("stopping");
+  manager.stopping();
   await station.close();
 }

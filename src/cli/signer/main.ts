@@ -6,6 +6,7 @@ import { parseApplianceConfig } from "../../config/appliance-config.ts";
 import { runSigner } from "../../signer/run-signer.ts";
 import { askSecret } from "../ask-secret.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
+import { openServiceManager } from "../service-manager.ts";
 
 const HELP = `airlock-signer: the only process that reaches the HSM
 
@@ -51,10 +52,13 @@ export async function signerMain(args: readonly string[]): Promise<ExitCode> {
     ...(CREDENTIALS_DIRECTORY === undefined ? {} : { credentialsDirectory: CREDENTIALS_DIRECTORY }),
     onFatal: (error) => endNow(logger, error),
   });
+  const manager = openServiceManager();
+  manager.ready();
   await new Promise<void>((resolve) => {
     process.once("SIGTERM", resolve);
     process.once("SIGINT", resolve);
   });
+  manager.stopping();
   await signer.close();
   // A console that is still read would keep the process alive.
   process.stdin.destroy();
