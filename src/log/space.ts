@@ -13,9 +13,13 @@ export interface SpaceOptions {
   readonly freeBytes?: (directory: string) => number;
 }
 
-/** STORE-SPACE: looks at every call, so registrations resume by themselves when there is room again. */
+/**
+ * STORE-SPACE: looks anew in every turn of the event loop, so registrations resume by themselves when there is room
+ * again; all that ask in one turn share one look.
+ */
 export class SpaceGuard {
   readonly #options: SpaceOptions;
+  #isEnough: boolean | undefined;
 
   constructor(options: SpaceOptions) {
     this.#options = options;
@@ -23,10 +27,18 @@ export class SpaceGuard {
 
   /** The refusal to give while any file system has less than the reserve. */
   shortage(): Refusal | undefined {
-    const { directories, reserveBytes, freeBytes = freeBytesOf } = this.#options;
-    if (directories.every((directory) => freeBytes(directory) >= reserveBytes)) return undefined;
+    this.#isEnough ??= this.#look();
+    if (this.#isEnough) return undefined;
     const sentence = "The appliance's disk is nearly full. Export and take receipts still work; free or add space.";
     return new Refusal("STORE-SPACE", "exhausted", sentence);
+  }
+
+  #look(): boolean {
+    setImmediate(() => {
+      this.#isEnough = undefined;
+    });
+    const { directories, reserveBytes, freeBytes = freeBytesOf } = this.#options;
+    return directories.every((directory) => freeBytes(directory) >= reserveBytes);
   }
 }
 

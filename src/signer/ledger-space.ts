@@ -23,6 +23,7 @@ export class LedgerSpace {
   readonly #reserveBytes: number;
   #isEnough = true;
   #lookedAt = Number.NEGATIVE_INFINITY;
+  #look: Promise<void> | undefined;
 
   constructor(freeBytes: FreeBytes, reserveBytes: number) {
     this.#freeBytes = freeBytes;
@@ -32,7 +33,7 @@ export class LedgerSpace {
   /** @throws Refusal STORE-SPACE `exhausted` */
   async check(profile: Profile): Promise<void> {
     if (profile !== "device") return;
-    if (performance.now() - this.#lookedAt > BELIEVED_MS) await this.#look();
+    if (performance.now() - this.#lookedAt > BELIEVED_MS) await this.#lookOnce();
     if (this.#isEnough) return;
     throw new Refusal(
       "STORE-SPACE",
@@ -41,7 +42,15 @@ export class LedgerSpace {
     );
   }
 
-  async #look(): Promise<void> {
+  /** One look for all that ask at the same time. */
+  #lookOnce(): Promise<void> {
+    this.#look ??= this.#lookNow().finally(() => {
+      this.#look = undefined;
+    });
+    return this.#look;
+  }
+
+  async #lookNow(): Promise<void> {
     this.#isEnough = (await this.#freeBytes()) >= this.#reserveBytes;
     this.#lookedAt = performance.now();
   }
