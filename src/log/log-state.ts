@@ -2,7 +2,8 @@ import { isoUtc } from "../clock.ts";
 import type { LogHead } from "../hsm/messages.ts";
 import type { Catalog } from "./catalog.ts";
 import { ZERO_HASH } from "./chain.ts";
-import { CustodyState, type ProposalView } from "./custody-state.ts";
+import type { CustodyState, ProposalView } from "./custody-state.ts";
+import { Decisions } from "./decisions.ts";
 import type { LineReader } from "./line-reader.ts";
 import type { EnrolledClient, LogSummary, SealedBundle, TrustedImporter } from "./log.ts";
 import type { LogRecord, RecordKind } from "./record.ts";
@@ -17,10 +18,8 @@ const NO_NEWS: ReadonlySet<RecordKind> = new Set(["seal", "receipt", "refusals"]
  */
 export class LogState {
   readonly states: RegistrationStates;
-  readonly custody: CustodyState;
   readonly #catalog: Catalog;
-  readonly #clients = new Map<string, EnrolledClient>();
-  readonly #importers = new Map<string, TrustedImporter>();
+  readonly #decisions = new Decisions();
   #log = "";
   #seq = 0;
   #registrations = 0;
@@ -39,7 +38,6 @@ export class LogState {
   constructor(catalog: Catalog) {
     this.#catalog = catalog;
     this.states = new RegistrationStates(catalog);
-    this.custody = new CustodyState((sha256) => this.#clients.get(sha256));
   }
 
   /** Sequence number of the newest record that counts. */
@@ -70,16 +68,20 @@ export class LogState {
     return this.#summary;
   }
 
+  get custody(): CustodyState {
+    return this.#decisions.custody;
+  }
+
   client(sha256: string): EnrolledClient | undefined {
-    return this.#clients.get(sha256);
+    return this.#decisions.client(sha256);
   }
 
   clients(): readonly EnrolledClient[] {
-    return [...this.#clients.values()];
+    return this.#decisions.clients();
   }
 
   importer(id: string): TrustedImporter | undefined {
-    return this.#importers.get(id);
+    return this.#decisions.importer(id);
   }
 
   bundles(): readonly SealedBundle[] {
@@ -88,11 +90,9 @@ export class LogState {
 
   #apply(record: LogRecord): void {
     this.states.apply(record);
-    if (record.kind === "genesis") {
-      this.#log = record.log;
-      this.custody.quorum = record.quorum;
-    } else if (record.kind === "registration") this.custody.register(record);
-    else if (record.kind === "act") this.#applyAct(record);
+    const inForce = this.#decisions.apply(record);
+    if (inForce !== undefined) this.#applyDecision(inForce, record.at);
+    if (record.kind === "genesis") this.#log = record.log;
     else if (record.kind === "seal") this.#applySeal(record.last);
     else if (record.kind === "receipt") {
       const { importer, number, sha256, issuedAt } = record;
@@ -103,37 +103,9 @@ export class LogState {
     }
   }
 
-  #applyAct(record: Extract<LogRecord, { kind: "act" }>): void {
-    if (record.act === "enroll-client") {
-      const { sha256, role, name, notAfter } = record.client;
-      this.#clients.set(sha256, { sha256, role, name, notAfter, enrolledAt: record.at });
-      this.#revoke(record.replaces, record.at);
-    } else if (record.act === "revoke-client") this.#revoke(record.clientSha256, record.at);
-    else if (record.act === "trust-importer") this.#importers.set(record.importer.id, record.importer);
-    else if (record.act === "deny-list") this.custody.takeDenyList(record.list);
-    else if (record.act === "propose") this.custody.propose(record);
-    else if (record.act === "approve") {
-      const inForce = this.custody.approve(record);
-      if (inForce !== undefined) this.#applyDecision(inForce, record.at);
-    }
-  }
-
-  #revoke(sha256: string | undefined, at: string): void {
-    const client = this.#clients.get(sha256 ?? "");
-    if (client !== undefined && client.revokedAt === undefined) {
-      this.#clients.set(client.sha256, { ...client, revokedAt: at });
-    }
-  }
-
-  /** What an act in force changes outside of the custodians' own state. */
-  #applyDecision({ what, enrolled }: ProposalView, at: string): void {
-    if (what.kind === "enroll-custodian" && enrolled !== undefined) {
-      const { sha256, name, notAfter } = enrolled;
-      this.#clients.set(sha256, { sha256, role: "custodian", name, notAfter, enrolledAt: at });
-      this.#revoke(what.replaces, at);
-    } else if (what.kind === "revoke-custodian") this.#revoke(what.clientSha256, at);
-    else if (what.kind === "trust-importer") this.#importers.set(what.importer.id, what.importer);
-    else if (what.kind === "drop-reject") this.states.drop(what.registration);
+  /** What an act in force changes in the registrations and the clock's marks. */
+  #applyDecision({ what }: ProposalView, at: string): void {
+    if (what.kind === "drop-reject") this.states.drop(what.registration);
     else if (what.kind === "confirm-clock") {
       this.#clockFloorMs = Date.parse(at);
       this.#clockBaselineMs = Date.parse(at);
