@@ -1,4 +1,4 @@
-import type { RegistrationRecord } from "../log/record.ts";
+import type { LogRecord, RegistrationRecord } from "../log/record.ts";
 import { type ImporterState, sortedBundles } from "./importer-state.ts";
 import { readKeptRecords } from "./kept-bundles.ts";
 
@@ -17,4 +17,16 @@ export async function* readImported(
       if (record.kind === "registration") yield record;
     }
   }
+}
+
+/**
+ * Every record of any kind that ever arrived, in sequence order, one kept bundle in memory at a time.
+ * @throws StateError when a kept copy was changed
+ */
+export async function* readImportedRecords(
+  logDirectory: string,
+  log: string,
+  state: ImporterState,
+): AsyncGenerator<LogRecord> {
+  for (const bundle of sortedBundles(state)) yield* await readKeptRecords(logDirectory, log, bundle);
 }

@@ -22,6 +22,7 @@ export interface DeviceOptions {
   readonly replaces?: number;
   readonly key?: SoftwareKey;
   readonly station?: string;
+  readonly order?: string;
 }
 
 export interface RegisteredDevice {
@@ -118,6 +119,7 @@ function assemble(pki: SoftwarePki, signer: SoftwareSigner, log: MemoryLog, cloc
           csrSha256: "7".repeat(64),
           caSha256: deviceCa.sha256,
           by: options.station === undefined ? STATION : { ...STATION, client: options.station },
+          ...(options.order === undefined ? {} : { order: options.order }),
           ledger,
           ...(options.replaces === undefined ? {} : { replaces: options.replaces }),
         },

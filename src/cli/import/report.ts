@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { isoUtc, systemClock } from "../../clock.ts";
 import { writeDurably } from "../../importer/durable-file.ts";
-import { readImported } from "../../importer/imported-registrations.ts";
+import { readImportedRecords } from "../../importer/imported-registrations.ts";
 import { readJournal } from "../../importer/journal.ts";
 import { encodeReportPage } from "../../importer/report/page.ts";
 import { collectReport } from "../../importer/report/report-data.ts";
@@ -21,7 +21,7 @@ export const reportCommand: ImportCommand = async (_words, options, output) => {
   const directory = logDirectory(state, log);
   const known = await readJournal(journalPath(directory));
   const about = { appliance, factory, log, madeAt: isoUtc(systemClock.nowMs()) };
-  const data = await collectReport(about, known, readImported(directory, log, known));
+  const data = await collectReport(about, known, readImportedRecords(directory, log, known));
   const path = resolve(options.out);
   await writeDurably(path, encodeReportPage(data));
   output.emit({ event: "report", file: path, registrations: data.registrations });

@@ -1,4 +1,5 @@
 import { barChart, columnChart, escapeHtml, formatNumber, shareBar } from "./charts.ts";
+import type { OrderLine } from "./order-lines.ts";
 import { PAGE_STYLE } from "./page-style.ts";
 import type { BundleLine, Conflict, ReportData } from "./report-data.ts";
 
@@ -20,7 +21,7 @@ export function encodeReportPage(data: ReportData): string {
 <p>Factory ${escapeHtml(data.factory)}, log <code>${escapeHtml(data.log)}</code>. Made ${showTime(data.madeAt)}. All times are UTC.</p>
 </header>
 <main>
-${[figures(data), notices(data), charts(data), conflicts(data), bundles(data.bundles)].filter((part) => part !== "").join("\n")}
+${[figures(data), notices(data), charts(data), conflicts(data), orders(data.orders), bundles(data.bundles), ledger(data)].filter((part) => part !== "").join("\n")}
 </main>
 <footer><p>${receiptLine(data)}</p></footer>
 </body>
@@ -102,6 +103,45 @@ function conflicts({ conflicts: list, moreConflicts }: ReportData): string {
       ? ""
       : `<p class="soft">and ${formatNumber(moreConflicts)} more; all are in the rejects list</p>`;
   return `<h2>Needs a person</h2>${table(["Record", "Device", "Station", "Registered", "Why", "What to do"], list.map(row))}${more}`;
+}
+
+const ORDER_STATE: Readonly<Record<OrderLine["state"], string>> = {
+  open: "open",
+  closed: "closed",
+  over: "its dates are over",
+  exceeded: "MORE THAN ALLOWED: call security",
+};
+
+function orders(list: readonly OrderLine[]): string {
+  if (list.length === 0) return "";
+  const row = ({ id, state, ordered, made, left, replacements, replaced, voided }: OrderLine) =>
+    tableRow([
+      ["Order", id],
+      ["State", ORDER_STATE[state]],
+      ["Ordered", formatNumber(ordered)],
+      ["Made", formatNumber(made)],
+      ["Left", formatNumber(left)],
+      ["Replaced", `${formatNumber(replaced)} of ${formatNumber(replacements)}`],
+      ["Scrapped", formatNumber(voided)],
+    ]);
+  const heads = ["Order", "State", "Ordered", "Made", "Left", "Replaced", "Scrapped"];
+  return `<h2>Work orders</h2>${table(heads, list.map(row))}`;
+}
+
+/** A taken-over appliance could sign without recording; its signer's ledger still counts. */
+function ledger({ ledger: account, missing }: ReportData): string {
+  if (account === undefined) return "";
+  const { signatures, accounted, registrations } = account;
+  const counts =
+    `The signer's ledger counts ${formatNumber(signatures)} signatures by the device CA; the records account for ` +
+    `${formatNumber(accounted)} of them, ${formatNumber(registrations)} as registrations.`;
+  const verdict =
+    signatures === accounted
+      ? "They agree."
+      : missing.bundles.length > 0
+        ? "The rest should be in the bundle that has not arrived."
+        : "The rest was under way when the newest bundle was sealed; the next bundle must account for it.";
+  return `<h2>The signer's count</h2><p>${counts} ${verdict}</p>`;
 }
 
 function bundles(list: readonly BundleLine[]): string {

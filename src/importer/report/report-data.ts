@@ -1,8 +1,8 @@
-import type { RegistrationRecord } from "../../log/record.ts";
-import type { ImporterState } from "../importer-state.ts";
-import { sortedBundles } from "../importer-state.ts";
+import type { LogRecord, RegistrationRecord } from "../../log/record.ts";
+import { type ImporterState, type KnownBundle, sortedBundles } from "../importer-state.ts";
 import { countMissing, type Missing } from "../join-bundles.ts";
 import { REMEDY } from "../rejects-csv.ts";
+import { type OrderLine, OrderLines } from "./order-lines.ts";
 
 /** What the page shows; every text in it still has to be escaped. */
 export interface ReportData {
@@ -18,6 +18,10 @@ export interface ReportData {
   readonly byStation: readonly Count[];
   readonly byHardware: readonly Count[];
   readonly byOrder: readonly Count[];
+  /** Work orders as custodians opened them; none on a site without. */
+  readonly orders: readonly OrderLine[];
+  /** Absent while nothing was imported. */
+  readonly ledger?: LedgerAccount;
   readonly outcomes: readonly Count[];
   readonly conflicts: readonly Conflict[];
   /** How many more conflicts there are than listed. */
@@ -25,6 +29,15 @@ export interface ReportData {
   readonly bundles: readonly BundleLine[];
   readonly missing: Missing;
   readonly receipt?: { readonly number: number; readonly thru: number; readonly at: string };
+}
+
+/** BUNDLE-LEDGER for people: signatures of the device CA against what records say. */
+export interface LedgerAccount {
+  /** By the signer's own ledger, when the newest bundle was sealed. */
+  readonly signatures: number;
+  /** Registrations, signatures that a crash wasted, and the bundle certificate. */
+  readonly accounted: number;
+  readonly registrations: number;
 }
 
 export interface Count {
@@ -60,7 +73,7 @@ const OUTCOME_ORDER = ["delivered", "duplicate", "superseded", "voided", "reject
 export async function collectReport(
   about: { readonly appliance: string; readonly factory: string; readonly log: string; readonly madeAt: string },
   state: ImporterState,
-  registrations: AsyncIterable<RegistrationRecord>,
+  records: AsyncIterable<LogRecord>,
 ): Promise<ReportData> {
   const tally = {
     day: new Tally(),
@@ -72,7 +85,10 @@ export async function collectReport(
   const conflicts: Conflict[] = [];
   let conflictCount = 0;
   let production = 0;
-  for await (const record of registrations) {
+  const orders = new OrderLines();
+  for await (const record of records) {
+    orders.take(record, state.voided.has(record.seq));
+    if (record.kind !== "registration") continue;
     tally.day.add(record.at.slice(0, 10));
     tally.station.add(record.by.client);
     tally.hardware.add(record.device.hardwareId);
@@ -94,6 +110,8 @@ export async function collectReport(
     byStation: tally.station.sortedByCount(),
     byHardware: tally.hardware.sortedByCount(),
     byOrder: tally.order.sortedByCount(),
+    orders: orders.lines(about.madeAt),
+    ...ledgerAccount(bundles, tally.day.total),
     outcomes: OUTCOME_ORDER.map((label) => ({ label, count: tally.outcome.count(label) })),
     conflicts,
     moreConflicts: conflictCount - conflicts.length,
@@ -108,6 +126,15 @@ export async function collectReport(
     missing: countMissing(bundles),
     ...(last === undefined ? {} : { receipt: { number: last.number, thru: last.thru.seq, at: last.at } }),
   };
+}
+
+function ledgerAccount(bundles: readonly KnownBundle[], registrations: number): { readonly ledger?: LedgerAccount } {
+  const [first, newest] = [bundles[0], bundles.at(-1)];
+  if (first === undefined || newest === undefined) return {};
+  // A log that continues another one starts with certificates that it does not name.
+  const before = first.isContinuation ? first.ledgerCount - first.certificates : 0;
+  const accounted = bundles.reduce((sum, { certificates }) => sum + certificates, before);
+  return { ledger: { signatures: newest.ledgerCount, accounted, registrations } };
 }
 
 function describeConflict(state: ImporterState, { seq, at, device, by }: RegistrationRecord): Conflict | undefined {
