@@ -32,6 +32,8 @@ need swtpm swtpm
 need tpm2-abrmd tpm2-abrmd
 need '/usr/lib/*/libtss2-tcti-tabrmd.so.0 /usr/lib64/libtss2-tcti-tabrmd.so.0' libtss2-tcti-tabrmd0
 need dbus-daemon dbus-daemon
+# The report is looked at in a browser.
+need chromium chromium
 # Real file systems, and a network with nothing in it.
 need mkfs.ext4 e2fsprogs
 need mkfs.vfat dosfstools
