@@ -13,7 +13,7 @@ describe("the programs on both sides of the gap, killed at any moment", function
     const kills = await ImportKills.make(SEED);
     try {
       while (kills.tally.kills < KILLS) await kills.round();
-      await kills.calm();
+      await kills.finish();
       assert.ok(kills.tally.devices > KILLS);
     } finally {
       await kills.remove();

@@ -47,7 +47,7 @@ async function run<K extends Kills>(name: string, make: () => Promise<K>, finish
 await run(
   "import",
   () => ImportKills.make(seed),
-  (kills) => kills.calm(),
+  (kills) => kills.finish(),
 );
 await run(
   "export",

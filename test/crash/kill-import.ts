@@ -89,6 +89,12 @@ export class ImportKills {
     await mkdir(join(this.#dir, "medium"));
   }
 
+  /** The last word: one more bundle, and nobody strikes. */
+  async finish(): Promise<void> {
+    await this.#newBundle();
+    await this.calm();
+  }
+
   async #applyReceipt(): Promise<void> {
     const back = join(this.#dir, "back");
     const newest = (await readdir(back)).sort().at(-1) ?? "";
