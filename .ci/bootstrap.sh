@@ -40,6 +40,8 @@ need pkcsslotd opencryptoki
 need dpkg-deb dpkg
 need systemd-analyze systemd
 need nft nftables
+# The report is looked at in a browser.
+need chromium chromium
 # Real file systems, and a network with nothing in it.
 need mkfs.ext4 e2fsprogs
 need mkfs.vfat dosfstools

@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readBundleDirectory } from "../../src/importer/read-bundle-directory.ts";
 import { type FoundriesApiSandbox, SANDBOX_TOKEN, startFoundriesApi } from "../../src/sandbox/foundries-api.ts";
 import { createReceiptApplier } from "../../src/transfer/apply-receipt.ts";
+import { BUNDLE_FILES, VERIFY_COMMAND } from "../../src/transfer/bundle-files.ts";
 import { type AirgapSite, LOG_ID, makeSite, OPERATOR } from "../support/airgap-site.ts";
+import { forgeBundle } from "../support/forged-bundle.ts";
+import { makePki, type SoftwarePki } from "../support/software-pki.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../src/bin/airlock-import.ts", import.meta.url));
 
@@ -180,6 +184,34 @@ describe("airlock-import", function () {
     assert.equal((await run("init", "--id", "EU1")).code, 0);
     await exportBundle(1);
     assert.equal((await run("verify", medium)).code, 4);
+  });
+
+  /** A bundle signed by somebody else: how the tool ends, and how the documented openssl command does. */
+  async function judgeSigner(signer: SoftwarePki): Promise<{ tool: Ended; openssl: number | null }> {
+    await initAndTrust();
+    const directory = await exportBundle(2);
+    const { files } = forgeBundle(signer, await readBundleDirectory(directory), {});
+    for (const file of BUNDLE_FILES) await writeFile(join(directory, file), files[file]);
+    const command = VERIFY_COMMAND.replace("/etc/airlock/factory-root.pem", join(root, "root.pem"));
+    const { status } = spawnSync("sh", ["-c", command], { cwd: directory, stdio: "pipe" });
+    return { tool: await run("run", medium, ...apiArgs()), openssl: status };
+  }
+
+  it("BUNDLE-SIG exit 4 for a bundle signed with a device's key; the documented command refuses it too", async () => {
+    const { der, key } = site.pki.issueDevice({ uuid: "0b5d7e0a-0000-4000-8000-000000000000" });
+    const { tool, openssl } = await judgeSigner({ ...site.pki, bundleKey: key, bundleCertificateDer: der });
+    assert.equal(tool.code, 4, tool.out + tool.err);
+    assert.match(tool.out, /not a bundle signer's/);
+    assert.notEqual(openssl, 0);
+    assert.equal(factory.devices.size, 0);
+  });
+
+  it("BUNDLE-SIG exit 4 for a bundle that a sibling site's CA vouches for; only the pin tells it from ours", async () => {
+    const { tool, openssl } = await judgeSigner(makePki({ under: site.pki }));
+    assert.equal(tool.code, 4, tool.out + tool.err);
+    assert.match(tool.out, /another device CA than the pinned one/);
+    assert.equal(openssl, 0);
+    assert.equal(factory.devices.size, 0);
   });
 
   it("ROLE-METHOD exit 4 when the Factory refuses the token, and the token is never shown", async () => {

@@ -27,6 +27,7 @@ export interface SoftwarePki {
   readonly factory: string;
   readonly appliance: string;
   readonly root: CaCertificate;
+  readonly rootKey: SoftwareKey;
   readonly deviceCa: CaCertificate;
   readonly deviceCaKey: SoftwareKey;
   readonly bundleKey: SoftwareKey;
@@ -43,22 +44,23 @@ export function makeKey(): SoftwareKey {
 }
 
 export function makePki(
-  options: { factory?: string; appliance?: string; notBeforeMs?: number; notAfterMs?: number } = {},
+  options: {
+    factory?: string;
+    appliance?: string;
+    notBeforeMs?: number;
+    notAfterMs?: number;
+    /** A sibling's: the new site's device CA comes from the same Factory root. */
+    under?: SoftwarePki;
+  } = {},
 ): SoftwarePki {
   const { factory = "acme", appliance = "FRA2-REG-01" } = options;
   const now = Math.floor(Date.now() / 1000) * 1000;
   const { notBeforeMs = now - YEAR_MS, notAfterMs = now + 9 * YEAR_MS } = options;
   const dates = { notBeforeMs, notAfterMs };
-  const rootKey = makeKey();
+  const rootKey = options.under?.rootKey ?? makeKey();
   const rootName = subject("Factory-CA", factory);
-  const root = makeCa({
-    issuer: rootName,
-    issuerKey: rootKey,
-    subject: rootName,
-    key: rootKey,
-    isRoot: true,
-    ...dates,
-  });
+  const self = { issuer: rootName, issuerKey: rootKey, subject: rootName, key: rootKey, isRoot: true, ...dates };
+  const root = options.under?.root ?? makeCa(self);
   const deviceCaKey = makeKey();
   const caName = subject("fio-5f1e8a", factory);
   const deviceCa = makeCa({
@@ -81,6 +83,7 @@ export function makePki(
     factory,
     appliance,
     root,
+    rootKey,
     deviceCa,
     deviceCaKey,
     bundleKey,

@@ -115,6 +115,20 @@ describe("transfer/bundle-signature", function () {
     assert.notEqual((await judge(forged, pki.root.pem)).code, 0);
   });
 
+  it("BUNDLE-SIG refuses a sibling site's signature, though openssl with the common root alone accepts it", async () => {
+    const sibling = makePki({ under: pki });
+    const forged = encodeBundleSignature({
+      ...signWith(sibling.bundleKey, sibling.bundleCertificateDer),
+      caDer: sibling.deviceCa.der,
+    });
+    refuse(forged);
+    assert.equal((await judge(forged, pki.root.pem)).code, 0);
+    assert.equal(
+      verifyBundleSignature(SUMS, forged, { ...trust, deviceCaSha256: sibling.deviceCa.sha256 }).ledger.count,
+      41_902,
+    );
+  });
+
   it("BUNDLE-SIG refuses another pinned root or another pinned device CA than the bundle's", () => {
     const other = makePki();
     refuse(pem, SUMS, { ...trust, root: other.root });

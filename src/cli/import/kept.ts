@@ -1,4 +1,4 @@
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { type ImporterState, sortedBundles } from "../../importer/importer-state.ts";
 import { countMissing } from "../../importer/join-bundles.ts";
 import { readJournal } from "../../importer/journal.ts";
@@ -23,10 +23,10 @@ export const keptCommand: ImportCommand = async (_words, options, output) => {
   }
   const through = showKnown(trust, known, output);
   if (options.out !== undefined) {
-    const path = resolve(dirname(options.out), options.out);
+    const path = resolve(options.out);
     const { records, headHash } = await rebuildLog(path, directory, trust.log, known);
     output.emit({ event: "rebuilt", file: path, records, headHash });
-    output.say(`Wrote records 1 to ${formatCount(records)} as the appliance had them, each chained to the one before:`);
+    output.say(`Wrote records 1 to ${formatCount(records)} byte for byte, each chained to the one before:`);
     output.say(`  ${path}`);
   }
   output.say("If the appliance is lost:");
