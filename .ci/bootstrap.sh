@@ -24,6 +24,7 @@ need softhsm2-util softhsm2
 need pkcs11-tool opensc
 need strace strace
 need certtool gnutls-bin
+need faketime faketime
 # Further tokens: NSS softokn and a TPM 2.0 in software behind its resource manager.
 need certutil libnss3-tools
 need '/usr/lib/*/nss/libsoftokn3.so /usr/lib/*/libsoftokn3.so' libnss3

@@ -5,6 +5,7 @@ import { actCommand } from "./act-commands.ts";
 import { auditCommand } from "./audit-command.ts";
 import { initCommand, installCommand } from "./ceremony-commands.ts";
 import { addClient, listClients, renewClient, revokeClient } from "./client-commands.ts";
+import { clockCommand } from "./clock-commands.ts";
 import { orderCommand } from "./order-commands.ts";
 import { requestIdentity } from "./request.ts";
 import { sealCommand, statusCommand, unsealCommand } from "./seal-commands.ts";
@@ -27,6 +28,7 @@ const HELP = `airlock-custody: keys, ceremonies and who may connect
 
 The HSM's PIN. --console PATH reaches an appliance on this very machine whatever the clock says.
   airlock-custody status --config F [--console PATH]
+  airlock-custody clock set TIME --config F --console PATH [--yes]     as root; others then approve that it is right
   airlock-custody seal --config F [--yes]              the signer forgets the PIN, at once
   airlock-custody unseal --config F                    undoes that where the PIN is a file
   airlock-custody shares present SHARE --config F      yours; the last of them unseals
@@ -116,6 +118,8 @@ export async function custodyMain(args: readonly string[]): Promise<ExitCode> {
       return await sealCommand(values);
     case "unseal":
       return await unsealCommand(values);
+    case "clock":
+      return await clockCommand(values, rest);
     case "shares":
       return await sharesCommand(values, rest);
     case "act":
