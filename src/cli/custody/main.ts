@@ -4,6 +4,7 @@ import { UsageError } from "../run-tool.ts";
 import { actCommand } from "./act-commands.ts";
 import { auditCommand } from "./audit-command.ts";
 import { initCommand, installCommand } from "./ceremony-commands.ts";
+import { checkCommand } from "./check-command.ts";
 import { addClient, listClients, renewClient, revokeClient } from "./client-commands.ts";
 import { clockCommand } from "./clock-commands.ts";
 import { orderCommand } from "./order-commands.ts";
@@ -20,6 +21,8 @@ const HELP = `airlock-custody: keys, ceremonies and who may connect
         the ceremony, second half: what the Factory root signed, the first custodians and importers
   airlock-custody request --name NAME --out DIR
         on a client's own machine: its key and CSR
+  airlock-custody check --config F [--role R] [--name N]
+        on a client's own machine, F its bridge.toml or other: what is wrong with the connection, in words
   airlock-custody client add --config F --role station|operator|auditor --name NAME --csr F --out F
   airlock-custody client renew FINGERPRINT --config F --csr F --out F
         a new key for the same role and name; the former certificate is revoked in the same record
@@ -118,6 +121,8 @@ export async function custodyMain(args: readonly string[]): Promise<ExitCode> {
       return await sealCommand(values);
     case "unseal":
       return await unsealCommand(values);
+    case "check":
+      return await checkCommand(values);
     case "clock":
       return await clockCommand(values, rest);
     case "shares":
