@@ -16,5 +16,6 @@ export async function loadIdentity(section: ClientConfig["appliance"]): Promise<
     lineCa: await readFile(section.line_ca, "utf8"),
     certificate: await readFile(section.certificate, "utf8"),
     key: await readSecretFile(section.key),
+    ...(section.console === undefined ? {} : { console: section.console }),
   };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { clientLine } from "../../src/cli/custody/client-commands.ts";
-import { orderScreen } from "../../src/cli/custody/order-commands.ts";
+import { orderScreen, reportTable } from "../../src/cli/custody/order-commands.ts";
 
 const NOW = Date.parse("2026-11-23T12:00:00Z");
 
@@ -42,4 +42,27 @@ describe("the custodian's screens", () => {
       assert.match(screen, /of 2,500 made, 0 of 10 replaced\n/);
     });
   }
+
+  it("ORDER-QUOTA: order report says what was ordered, made, is left, was replaced and voided; scrap returns nothing", () => {
+    const common = {
+      ...{
+        replacements: 10n,
+        stations: ["line-1"],
+        from: "2026-11-01T00:00:00.000Z",
+        until: "2026-12-31T23:59:59.999Z",
+      },
+      ...{ production: "require", group: "", namePattern: "", hardwareIds: [], uuids: [], openedAt: "", closedAt: "" },
+    };
+    const orders = [
+      { ...common, id: "wo-117", count: 2_500n, made: 1_204n, replaced: 3n, voided: 2n },
+      { ...common, id: "wo-2026-118", count: 10n, made: 10n, replaced: 0n, voided: 10n },
+    ];
+    assert.equal(
+      reportTable(orders, NOW),
+      `order        state    ordered   made   left  replaced  voided
+wo-117       open       2,500  1,204  1,296         3       2
+wo-2026-118  USED UP       10     10      0         0      10
+`,
+    );
+  });
 });

@@ -253,6 +253,32 @@ describe("acts that need several custodians", () => {
     });
   });
 
+  it("DUAL-CONTROL renews a custodian with the approval of another: one person still, and the old key is out", async () => {
+    const renewal = { ...enrolmentOf("alice"), replaces: ALICE.clientSha256 };
+    const id = await site.propose(renewal, ALICE);
+    assert.equal(site.log.client(ALICE.clientSha256)?.revokedAt, undefined);
+    const { enrolled } = await site.acts.approve(id, BOB);
+    assert.notEqual(site.log.client(ALICE.clientSha256)?.revokedAt, undefined);
+    assert.equal(site.log.client(enrolled?.sha256 ?? "")?.revokedAt, undefined);
+    await site.restart();
+    assert.notEqual(site.log.client(ALICE.clientSha256)?.revokedAt, undefined);
+    const renewed = { client: "alice", clientSha256: enrolled?.sha256 ?? "" };
+    const denial = await site.propose(DENIAL, renewed);
+    await assert.rejects(site.acts.approve(denial, renewed), isDual("needs-person", /different custodian/));
+    await site.acts.approve(denial, BOB);
+    assert.equal(isDenied(), true);
+  });
+
+  for (const [what, replaces] of [
+    ["of another custodian", BOB.clientSha256],
+    ["that nobody has", byOf("nobody").clientSha256],
+  ] as const) {
+    it(`DUAL-CONTROL refuses a renewal that would revoke a certificate ${what}`, async () => {
+      const renewal = { ...enrolmentOf("alice"), replaces };
+      await assert.rejects(site.propose(renewal, ALICE), isDual("conflict", /not a valid one of this custodian/));
+    });
+  }
+
   it("DUAL-CONTROL allows a known uuid's re-registration once", async () => {
     const { seq } = await site.log.append(registration(1));
     const allow: ProposedAct = { kind: "allow-reregistration", uuid: uuidOf(1) };

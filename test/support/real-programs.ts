@@ -10,10 +10,15 @@ export interface Ended {
 }
 
 /** Runs one of the real programs to its end, without a terminal, with `input` on its stdin. */
-export async function runReal(name: string, args: readonly string[], input = ""): Promise<Ended> {
+export async function runReal(
+  name: string,
+  args: readonly string[],
+  input = "",
+  extra: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
   const { PATH, HOME } = process.env;
   const child = spawn(process.execPath, [programPath(name), ...args], {
-    env: { PATH, HOME, TZ: "UTC" },
+    env: { PATH, HOME, TZ: "UTC", ...extra },
     stdio: ["pipe", "pipe", "pipe"],
   });
   const texts = { out: "", err: "" };

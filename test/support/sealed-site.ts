@@ -24,6 +24,8 @@ export interface SealedSite {
   identity(name: string): Promise<ClientIdentity>;
   /** airlock-custody as one of the clients, to its end. */
   custody(name: string, ...args: readonly string[]): Promise<Ended>;
+  /** As custody(), over the console socket of the machine, whose clock the environment may set. */
+  atConsole(name: string, env: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<Ended>;
   stopDaemon(): Promise<void>;
   /** @param env for airlockd, such as another clock */
   startDaemon(env?: Readonly<Record<string, string>>): Promise<void>;
@@ -59,6 +61,11 @@ export async function makeSealedSite(): Promise<SealedSite> {
       const config = join(paths.etc, `${name}.toml`);
       await writeFile(config, clientToml(ports, name));
       return await runReal("airlock-custody", [...args, "--config", config]);
+    },
+    atConsole: async (name, clock, ...args) => {
+      const config = join(paths.etc, `${name}.toml`);
+      await writeFile(config, clientToml(ports, name));
+      return await runReal("airlock-custody", [...args, "--config", config, "--console", consoleSocket], "", clock);
     },
     stopDaemon: () => daemon.stop(),
     startDaemon: async (daemonEnv = {}) => {

@@ -123,6 +123,35 @@ describe("who may connect", function () {
     custodian.close();
   });
 
+  it("ROLE-METHOD renews a client in one step: the new key is in, the old one is out, also of its open connection", async () => {
+    const custodian = openCustodyClient(await identityOf(site, CUSTODIANS[0]));
+    const [first, second] = [createClientCsr("renewed"), createClientCsr("renewed")];
+    const csrs = [first, second].map(({ csrPem }) => parsePem(csrPem, "CERTIFICATE REQUEST")) as [Buffer, Buffer];
+    const old = await custodian.enroll("station", "renewed", csrs[0]);
+    const client = openRegistrationClient({ ...station, certificate: old.certificatePem, key: first.keyPem });
+    await client.register(makeRequest());
+    await assert.rejects(custodian.enroll("station", "renewed", csrs[1]), { control: "ROLE-METHOD", code: "conflict" });
+    await assert.rejects(custodian.enroll("operator", "renewed", csrs[1], old.fingerprint), { code: "conflict" });
+    await assert.rejects(custodian.enroll("station", "renewed", csrs[1], "0".repeat(64)), { code: "conflict" });
+    await client.register(makeRequest());
+    const renewed = await custodian.enroll("station", "renewed", csrs[1], old.fingerprint);
+    await assert.rejects(client.register(makeRequest()), (error) => isForbidden(error) || isCutOff(error));
+    const next = { ...station, certificate: renewed.certificatePem, key: second.keyPem };
+    assert.equal(await tryRegister(next), "issued");
+    const states = (await custodian.clients()).filter(({ name }) => name === "renewed");
+    assert.deepEqual(
+      states.map(({ fingerprint, revokedAt }) => [fingerprint, revokedAt === ""]),
+      [
+        [old.fingerprint, false],
+        [renewed.fingerprint, true],
+      ],
+    );
+    await assert.rejects(custodian.enroll("station", "renewed", csrs[0], old.fingerprint), { code: "conflict" });
+    await custodian.revoke(renewed.fingerprint);
+    client.close();
+    custodian.close();
+  });
+
   it("DUAL-CONTROL refuses one custodian who enrols or revokes another", async () => {
     const custodian = openCustodyClient(await identityOf(site, CUSTODIANS[0]));
     const csr = parsePem(createClientCsr("third").csrPem, "CERTIFICATE REQUEST");

@@ -9,6 +9,7 @@ import { openTransferClient } from "../../src/rpc/transfer-client.ts";
 import { CUSTODIANS, OPERATOR, STATION } from "../../src/sandbox/create-site.ts";
 import { searchMemory } from "../support/memory-search.ts";
 import { makeSealedSite, type SealedSite } from "../support/sealed-site.ts";
+import { sharedSite } from "../support/shared-site.ts";
 import { makeRequest } from "../support/station.ts";
 
 const [ALICE, BOB] = CUSTODIANS;
@@ -147,6 +148,35 @@ describe("an appliance unsealed by custodians' shares", function () {
     await writeFile(open, await readFile(share(1)), { mode: 0o644 });
     const { err } = await site.custody(ALICE, "shares", "rehearse", open);
     assert.match(err, /can be read by others/);
+  });
+});
+
+describe("an appliance whose PIN is a file", function () {
+  this.timeout(180_000);
+
+  it("SECRET-SILENT: the PIN is neither in airlockd's memory nor in anybody's environment, arguments or logs", async () => {
+    const site = await sharedSite();
+    const { daemon, signer } = site.appliance;
+    const pin = Buffer.from((await readFile(join(site.paths.token, "pin"), "utf8")).trim());
+    const needles = new Map([
+      ["raw", pin],
+      ["hex", Buffer.from(pin.toString("hex"))],
+      ["base64", Buffer.from(pin.toString("base64").replace(/=+$/, ""))],
+    ]);
+    assert.deepEqual(await searchMemory(daemon.pid, needles), new Set());
+    const log = await readFile(join(site.paths.logs, "airlock-signer.log"));
+    const texts = [log, await readFile(join(site.paths.logs, "airlockd.log"))];
+    for (const pid of [daemon.pid, signer.pid, ...(await childrenOf(signer.pid))]) {
+      texts.push(await readFile(`/proc/${pid}/environ`), await readFile(`/proc/${pid}/cmdline`));
+    }
+    for (const [name, needle] of needles)
+      assert.ok(
+        texts.every((text) => !text.includes(needle)),
+        name,
+      );
+    // The site's own configuration is there for certain, so the search can find.
+    const control = new Map([["control", Buffer.from(site.paths.applianceToml)]]);
+    assert.deepEqual(await searchMemory(daemon.pid, control), new Set(["control"]));
   });
 });
 

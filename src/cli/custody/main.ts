@@ -4,7 +4,9 @@ import { UsageError } from "../run-tool.ts";
 import { actCommand } from "./act-commands.ts";
 import { auditCommand } from "./audit-command.ts";
 import { initCommand, installCommand } from "./ceremony-commands.ts";
+import { checkCommand } from "./check-command.ts";
 import { addClient, listClients, renewClient, revokeClient } from "./client-commands.ts";
+import { clockCommand } from "./clock-commands.ts";
 import { orderCommand } from "./order-commands.ts";
 import { requestIdentity } from "./request.ts";
 import { sealCommand, statusCommand, unsealCommand } from "./seal-commands.ts";
@@ -19,6 +21,8 @@ const HELP = `airlock-custody: keys, ceremonies and who may connect
         the ceremony, second half: what the Factory root signed, the first custodians and importers
   airlock-custody request --name NAME --out DIR
         on a client's own machine: its key and CSR
+  airlock-custody check --config F [--role R] [--name N]
+        on a client's own machine, F its bridge.toml or other: what is wrong with the connection, in words
   airlock-custody client add --config F --role station|operator|auditor --name NAME --csr F --out F
   airlock-custody client renew FINGERPRINT --config F --csr F --out F
         a new key for the same role and name; the former certificate is revoked in the same record
@@ -27,6 +31,7 @@ const HELP = `airlock-custody: keys, ceremonies and who may connect
 
 The HSM's PIN. --console PATH reaches an appliance on this very machine whatever the clock says.
   airlock-custody status --config F [--console PATH]
+  airlock-custody clock set TIME --config F --console PATH [--yes]     as root; others then approve that it is right
   airlock-custody seal --config F [--yes]              the signer forgets the PIN, at once
   airlock-custody unseal --config F                    undoes that where the PIN is a file
   airlock-custody shares present SHARE --config F      yours; the last of them unseals
@@ -116,6 +121,10 @@ export async function custodyMain(args: readonly string[]): Promise<ExitCode> {
       return await sealCommand(values);
     case "unseal":
       return await unsealCommand(values);
+    case "check":
+      return await checkCommand(values);
+    case "clock":
+      return await clockCommand(values, rest);
     case "shares":
       return await sharesCommand(values, rest);
     case "act":

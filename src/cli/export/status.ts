@@ -40,6 +40,7 @@ export function statusScreen(status: Status, nowMs: number, lateMs: number): str
     `Appliance ${status.appliance}   log ${status.log}   HSM ${hsmWord(status.hsm)}   ${status.clockProblem === "" ? "clock ok" : "clock WRONG"}`,
     `Disks in use: ${diskLine(status)}`,
     ...(status.clockProblem === "" ? [] : [`  ${status.clockProblem}`]),
+    ...status.warnings.flatMap((warning) => fold(`! ${warning}`)),
     row("Queued (not yet in a bundle)", status.queued, age(status.queuedSince)),
     row("Waiting for a receipt", status.awaitingReceipt, age(status.awaitingSince)),
     ...waitingLines(status, nowMs, lateMs),
@@ -49,6 +50,11 @@ export function statusScreen(status: Status, nowMs: number, lateMs: number): str
     `Next: ${nextStep(status, lateMs > 0)}`,
     "",
   ].join("\n");
+}
+
+/** Words over several lines, the later ones indented. */
+function fold(text: string): string[] {
+  return (text.match(/.{1,74}(?:\s|$)/g) ?? [text]).map((line, i) => `${i === 0 ? "  " : "    "}${line.trimEnd()}`);
 }
 
 const SHOWN = 4;
