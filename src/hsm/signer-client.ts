@@ -21,6 +21,8 @@ export interface CeremonySigner extends Signer {
   generateKeys(): Promise<readonly SignerKey[]>;
   /** Signs the device CA's CSR or the line CA's own certificate, once per key. */
   signCeremony(key: "device-ca" | "line-ca", tbs: Buffer): Promise<SignedBytes>;
+  /** Notes that a new log begins where the ledger ends with line `after`; durable when it resolves. */
+  beginEpoch(head: LogHead, after: { readonly number: number; readonly hash: string }): Promise<number>;
 }
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
@@ -48,8 +50,8 @@ export function connectSigner(socketPath: string): CeremonySigner {
     if (!("status" in answer)) throw unreachable();
     return answer.status;
   };
-  const noteHead = async (head: LogHead): Promise<number> => {
-    const answer = await line.ask({ op: "note-head", head });
+  const note = async (question: Extract<Question, { op: "note-head" | "begin-epoch" }>): Promise<number> => {
+    const answer = await line.ask(question);
     if (!("ledger" in answer)) throw unreachable();
     return answer.ledger;
   };
@@ -59,7 +61,8 @@ export function connectSigner(socketPath: string): CeremonySigner {
     sign: (key: KeyLabel, tbs: Buffer, head: LogHead) => sign({ op: "sign", key, tbs: tbs.toString("base64"), head }),
     signCeremony: (key, tbs) => sign({ op: "sign-ceremony", key, tbs: tbs.toString("base64") }),
     generateKeys: async () => (await status("generate-keys")).keys,
-    noteHead,
+    noteHead: (head) => note({ op: "note-head", head }),
+    beginEpoch: (head, { number, hash }) => note({ op: "begin-epoch", head, after: { number, hash } }),
     readLedger: (after) => readLedger(line, after),
     close: () => line.close(),
   };

@@ -5,7 +5,7 @@ import { ZERO_HASH } from "./chain.ts";
 import { CustodyState, type ProposalView } from "./custody-state.ts";
 import type { LineReader } from "./line-reader.ts";
 import type { EnrolledClient, LogSummary, SealedBundle, TrustedImporter } from "./log.ts";
-import type { LogRecord, RecordKind } from "./record.ts";
+import type { LedgerBaseline, LogRecord, RecordKind } from "./record.ts";
 import { RegistrationStates } from "./registration-state.ts";
 
 /** These alone never cause a bundle: they speak of bundles, or of nothing that the far side acts on. */
@@ -30,6 +30,7 @@ export class LogState {
   #sealedThrough = 0;
   #certificates = 0;
   #ledger = 0;
+  #baseline: LedgerBaseline | undefined;
   #deliveredThrough = 0;
   #clockFloorMs = 0;
   #clockBaselineMs = 0;
@@ -58,7 +59,9 @@ export class LogState {
       this.#queued++;
       this.#oldestQueued ??= seq;
     }
-    if (kind === "registration" || kind === "unissued" || kind === "genesis") this.#certificates++;
+    // A carried registration names no line of the ledger: the baseline of its log counts its certificate.
+    const isSigned = kind === "genesis" || kind === "unissued" || kind === "registration";
+    if (isSigned && this.#catalog.ledgerAt(seq) > 0) this.#certificates++;
     if (kind !== undefined && !NO_NEWS.has(kind)) this.#newestNews = seq;
     this.#ledger = Math.max(this.#ledger, this.#catalog.ledgerAt(seq));
     this.#advanceClock(kind, this.#catalog.atMs(seq));
@@ -91,6 +94,8 @@ export class LogState {
     if (record.kind === "genesis") {
       this.#log = record.log;
       this.custody.quorum = record.quorum;
+      this.#baseline = record.continues?.ledger;
+      if (this.#baseline !== undefined) this.#certificates = this.#baseline.certificates;
     } else if (record.kind === "registration") this.custody.register(record);
     else if (record.kind === "act") this.#applyAct(record);
     else if (record.kind === "seal") this.#applySeal(record.last);
@@ -176,6 +181,7 @@ export class LogState {
       deliveredThrough: this.#deliveredThrough,
       ...(this.#lastReceipt === undefined ? {} : { lastReceipt: this.#lastReceipt }),
       ledger: this.#ledger,
+      ...(this.#baseline === undefined ? {} : { baseline: this.#baseline }),
       certificates: this.#certificates,
       hasUnsealedNews: this.#newestNews > this.#sealedThrough,
     };
