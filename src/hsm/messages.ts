@@ -24,6 +24,13 @@ export const SignerRequestSchema = z.discriminatedUnion("op", [
   z.strictObject({ id: z.int(), op: z.literal("sign"), key: z.enum(KEY_LABELS), tbs: base64, head: LogHeadSchema }),
   /** Notes the log's head in the ledger, durable before the answer. */
   z.strictObject({ id: z.int(), op: z.literal("note-head"), head: LogHeadSchema }),
+  /** Ceremony mode only: another log's head counts from here on. Refused unless the ledger ends with line `after`. */
+  z.strictObject({
+    id: z.int(),
+    op: z.literal("begin-epoch"),
+    head: LogHeadSchema,
+    after: z.strictObject({ number: z.int().nonnegative(), hash: sha256Hex }),
+  }),
   /** Ledger lines with numbers above `after`, at most 100 an answer. */
   z.strictObject({ id: z.int(), op: z.literal("read-ledger"), after: z.int().nonnegative() }),
   /** Reads the installed certificates again and repeats every KEY-CAPTIVE check. */

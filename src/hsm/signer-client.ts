@@ -26,6 +26,8 @@ export interface CeremonySigner extends Signer {
   splitPin(needed: number, total: number): Promise<SplitShares>;
   /** The shares are written down: from now on only they count. */
   confirmSplit(id: string): Promise<SignerStatus>;
+  /** Notes that a new log begins where the ledger ends with line `after`; durable when it resolves. */
+  beginEpoch(head: LogHead, after: { readonly number: number; readonly hash: string }): Promise<number>;
 }
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
@@ -54,8 +56,8 @@ export function connectSigner(socketPath: string): CeremonySigner {
     if (!("status" in answer)) throw unreachable();
     return answer.status;
   };
-  const noteHead = async (head: LogHead): Promise<number> => {
-    const answer = await line.ask({ op: "note-head", head });
+  const note = async (question: Extract<Question, { op: "note-head" | "begin-epoch" }>): Promise<number> => {
+    const answer = await line.ask(question);
     if (!("ledger" in answer)) throw unreachable();
     return answer.ledger;
   };
@@ -65,7 +67,7 @@ export function connectSigner(socketPath: string): CeremonySigner {
     sign: (key: KeyLabel, tbs: Buffer, head: LogHead) => sign({ op: "sign", key, tbs: tbs.toString("base64"), head }),
     signCeremony: (key, tbs) => sign({ op: "sign-ceremony", key, tbs: tbs.toString("base64") }),
     generateKeys: async () => (await status("generate-keys")).keys,
-    noteHead,
+    noteHead: (head) => note({ op: "note-head", head }),
     presentShare: async (purpose, envelope) => {
       const answer = await line.ask({ op: "present-share", purpose, share: envelope.toString("base64") });
       if (!("held" in answer)) throw unreachable();
@@ -79,6 +81,7 @@ export function connectSigner(socketPath: string): CeremonySigner {
       return answer.split;
     },
     confirmSplit: (id) => status({ op: "confirm-split", split: id }),
+    beginEpoch: (head, { number, hash }) => note({ op: "begin-epoch", head, after: { number, hash } }),
     readLedger: (after) => readLedger(line, after),
     close: () => line.close(),
   };

@@ -50,9 +50,13 @@ export async function acceptBundles(
   }
 }
 
+function describeFormer({ log, seq, hash, ledger }: VerifiedBundle["totals"]["continues"] & object) {
+  return { log, seq, hash, certificates: ledger.certificates };
+}
+
 function describeEntry({ manifest, id, ledger, totals }: VerifiedBundle, nowMs: number): BundleEntry {
   const { bundle, records, chain, previous, head, sealedAt, receipt } = manifest;
-  const { registrations, certificates, isContinuation, voids, renames, replaces, seals } = totals;
+  const { registrations, certificates, continues, voids, renames, replaces, seals } = totals;
   const joinable: JoinableBundle = {
     bundle,
     id,
@@ -63,7 +67,7 @@ function describeEntry({ manifest, id, ledger, totals }: VerifiedBundle, nowMs: 
     previous,
     registrations,
     certificates,
-    isContinuation,
+    ...(continues === undefined ? {} : { continues: describeFormer(continues) }),
     ledgerCount: ledger.count,
     headSeq: head.seq,
     sealedAt,

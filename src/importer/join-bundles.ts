@@ -70,8 +70,8 @@ function checkSeals(known: readonly JoinableBundle[], bundle: JoinableBundle): v
 function checkLedger(known: readonly JoinableBundle[], bundle: JoinableBundle): Evidence {
   const all = [...known, bundle].sort((a, b) => a.bundle - b.bundle);
   const [first] = all;
-  // A log that continues another one starts with certificates that this log does not name.
-  let accounted = first?.isContinuation ? first.ledgerCount - first.certificates : 0;
+  // A log that continues another one starts with the certificates that were signed before it.
+  let accounted = first?.continues?.certificates ?? 0;
   let before = { last: 0, ledgerCount: 0 };
   let isWhole = true;
   let evidence = ok("BUNDLE-LEDGER");
@@ -105,6 +105,10 @@ function checkAccounts(
 }
 
 function describeJoin(known: readonly JoinableBundle[], bundle: JoinableBundle): Evidence {
+  const { continues } = bundle;
+  if (continues !== undefined) {
+    return ok("BUNDLE-JOIN", `the log's first bundle; it continues log ${continues.log} after record ${continues.seq}`);
+  }
   if (bundle.first === 1) return ok("BUNDLE-JOIN", "the log's first bundle");
   const before = known.find(({ bundle: number }) => number === bundle.bundle - 1);
   if (before !== undefined) return ok("BUNDLE-JOIN", `continues record ${before.last}`);

@@ -20,7 +20,10 @@ export const BundleEntrySchema = z.strictObject({
   registrations: z.int().nonnegative(),
   /** Device-ca certificates that its records account for. */
   certificates: z.int().nonnegative(),
-  isContinuation: z.boolean(),
+  /** In the first bundle of a log that continues another one: that one's end, and the ledger's count there. */
+  continues: z
+    .strictObject({ log: z.string().regex(/^[0-9a-f]{8}$/), seq, hash: sha256, certificates: z.int().nonnegative() })
+    .optional(),
   /** Device-ca certificates by the signer's ledger when it was sealed. */
   ledgerCount: z.int().nonnegative(),
   headSeq: seq,

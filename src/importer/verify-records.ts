@@ -1,6 +1,6 @@
 import type { ControlId } from "../controls.ts";
 import { lineHash, ZERO_HASH } from "../log/chain.ts";
-import type { LogRecord, RegistrationRecord } from "../log/record.ts";
+import type { GenesisBody, LogRecord, RegistrationRecord } from "../log/record.ts";
 import { parseRecord } from "../log/record-codec.ts";
 import { Refusal } from "../refusal.ts";
 import { MAX_BUNDLE_RECORDS } from "../transfer/bundle-files.ts";
@@ -14,7 +14,7 @@ export interface RecordTotals {
   /** Certificates of device-ca that these records account for. */
   readonly certificates: number;
   /** The log starts here and continues another one. */
-  readonly isContinuation: boolean;
+  readonly continues?: GenesisBody["continues"] & object;
   /** Registrations, here or earlier, whose boards were scrapped. */
   readonly voids: readonly number[];
   /** New names for registrations that were rejected earlier. */
@@ -127,12 +127,17 @@ function addUp(records: readonly LogRecord[]): RecordTotals {
   const of = <K extends LogRecord["kind"]>(kind: K) =>
     records.filter((record): record is Extract<LogRecord, { kind: K }> => record.kind === kind);
   const genesis = of("genesis");
+  const continues = genesis[0]?.continues;
   const registrations = of("registration");
   return {
     registrations: registrations.length,
-    // The genesis brings the bundle signer's certificate, the first that device-ca signed.
-    certificates: genesis.length + registrations.length + of("unissued").length,
-    isContinuation: genesis.some((record) => record.continues !== undefined),
+    // The genesis brings the bundle signer's certificate, the first that device-ca signed. What a continuing log
+    // carries over is in the number that its genesis begins with.
+    certificates:
+      (continues === undefined ? genesis.length : 0) +
+      registrations.filter(({ former }) => former === undefined).length +
+      of("unissued").length,
+    ...(continues === undefined ? {} : { continues }),
     voids: of("void").map((record) => record.registration),
     renames: of("resubmit").map((record) => ({ seq: record.registration, name: record.name })),
     replaces: registrations.flatMap(({ seq, replaces }) =>

@@ -38,6 +38,8 @@ export async function checkAct(log: Log, act: ProposedAct, nowMs: number): Promi
       return refuseIf(log.custody().isDenied(act.uuid), "This uuid is denied already. There is nothing to do.");
     case "undeny-uuid":
       return refuseIf(!isDenied(log, act.uuid), "This uuid is not denied. There is nothing to do.");
+    case "continue-log":
+      throw refuse("conflict", "This log is in use, so nothing continues it. A lost one: airlockd --continue-log");
   }
 }
 

@@ -50,8 +50,10 @@ function isCounted(record: LogRecord): boolean {
 }
 
 function namedLedger(record: LogRecord): number {
-  if (record.kind === "registration" || record.kind === "unissued" || record.kind === "seal") return record.ledger;
-  return record.kind === "genesis" ? record.bundleCertLedger : 0;
+  // A carried registration's number is of the ledger before the baseline, which accounts for it.
+  if (record.kind === "registration") return record.former === undefined ? record.ledger : 0;
+  if (record.kind === "unissued" || record.kind === "seal") return record.ledger;
+  return record.kind === "genesis" ? (record.continues?.ledger.number ?? record.bundleCertLedger) : 0;
 }
 
 /** Kind, length and statefulness in one word: 15 bits of length, 8 of kind, 1 flag. */

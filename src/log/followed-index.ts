@@ -146,7 +146,7 @@ function ahead(): Refusal {
   return new Refusal(
     "STORE-HEAD",
     "inconsistent",
-    "The journal is older than the index. Restore the newest journal, or continue in a new log.",
+    "The journal is older than the index. Restore the newest journal, or continue in a new log: airlockd --continue-log",
   );
 }
 
@@ -154,6 +154,6 @@ function otherHistory(): Refusal {
   return new Refusal(
     "STORE-HEAD",
     "inconsistent",
-    "Journal and index hold different records under one number. Restore the newest journal, or continue in a new log.",
+    "Journal and index hold different records under one number. Restore the newest journal, or continue in a new log: airlockd --continue-log",
   );
 }

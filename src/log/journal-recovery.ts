@@ -101,7 +101,7 @@ export function checkHasSegments(firsts: readonly number[], isIndexPresent: bool
     throw new Refusal(
       "STORE-HEAD",
       "inconsistent",
-      "The journal is gone, but the index that belongs to it is not. Restore the journal, or continue in a new log.",
+      "The journal is gone, but the index that belongs to it is not. Restore the journal, or continue in a new log: airlockd --continue-log",
     );
   }
   throw new Refusal("STORE-HEAD", "needs-person", "There is no log in these directories. Make one in a key ceremony.");

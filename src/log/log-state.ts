@@ -6,7 +6,7 @@ import type { CustodyState, ProposalView } from "./custody-state.ts";
 import { Decisions } from "./decisions.ts";
 import type { LineReader } from "./line-reader.ts";
 import type { EnrolledClient, LogSummary, SealedBundle, TrustedImporter } from "./log.ts";
-import type { LogRecord, RecordKind } from "./record.ts";
+import type { LedgerBaseline, LogRecord, RecordKind } from "./record.ts";
 import { RegistrationStates } from "./registration-state.ts";
 
 /** These alone never cause a bundle: they speak of bundles, or of nothing that the far side acts on. */
@@ -29,6 +29,7 @@ export class LogState {
   #sealedThrough = 0;
   #certificates = 0;
   #ledger = 0;
+  #baseline: LedgerBaseline | undefined;
   #deliveredThrough = 0;
   #clockFloorMs = 0;
   #clockBaselineMs = 0;
@@ -56,7 +57,9 @@ export class LogState {
       this.#queued++;
       this.#oldestQueued ??= seq;
     }
-    if (kind === "registration" || kind === "unissued" || kind === "genesis") this.#certificates++;
+    // A carried registration names no line of the ledger: the baseline of its log counts its certificate.
+    const isSigned = kind === "genesis" || kind === "unissued" || kind === "registration";
+    if (isSigned && this.#catalog.ledgerAt(seq) > 0) this.#certificates++;
     if (kind !== undefined && !NO_NEWS.has(kind)) this.#newestNews = seq;
     this.#ledger = Math.max(this.#ledger, this.#catalog.ledgerAt(seq));
     this.#advanceClock(kind, this.#catalog.atMs(seq));
@@ -92,8 +95,11 @@ export class LogState {
     this.states.apply(record);
     const inForce = this.#decisions.apply(record);
     if (inForce !== undefined) this.#applyDecision(inForce, record.at);
-    if (record.kind === "genesis") this.#log = record.log;
-    else if (record.kind === "seal") this.#applySeal(record.last);
+    if (record.kind === "genesis") {
+      this.#log = record.log;
+      this.#baseline = record.continues?.ledger;
+      if (this.#baseline !== undefined) this.#certificates = this.#baseline.certificates;
+    } else if (record.kind === "seal") this.#applySeal(record.last);
     else if (record.kind === "receipt") {
       const { importer, number, sha256, issuedAt } = record;
       this.#lastReceipt = { importer, number, sha256, issuedAt };
@@ -154,6 +160,7 @@ export class LogState {
       deliveredThrough: this.#deliveredThrough,
       ...(this.#lastReceipt === undefined ? {} : { lastReceipt: this.#lastReceipt }),
       ledger: this.#ledger,
+      ...(this.#baseline === undefined ? {} : { baseline: this.#baseline }),
       certificates: this.#certificates,
       hasUnsealedNews: this.#newestNews > this.#sealedThrough,
     };

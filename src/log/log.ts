@@ -1,6 +1,14 @@
 import type { LogHead } from "../hsm/messages.ts";
 import type { CustodyView } from "./custody-state.ts";
-import type { ClientRole, LogRecord, RecordDraft, RecordKind, RegistrationRecord, StoredRecord } from "./record.ts";
+import type {
+  ClientRole,
+  LedgerBaseline,
+  LogRecord,
+  RecordDraft,
+  RecordKind,
+  RegistrationRecord,
+  StoredRecord,
+} from "./record.ts";
 
 /** Where a registration is on its way to the Factory. Only a verified receipt moves it past `sealed`. */
 export type RegistrationState = "queued" | "sealed" | "delivered" | "duplicate" | "rejected" | "superseded" | "voided";
@@ -71,7 +79,9 @@ export interface LogSummary {
   };
   /** Highest ledger number that any record names. */
   readonly ledger: number;
-  /** Device-ca certificates that the records account for: registrations, unissued and bundle certificates. */
+  /** Where the ledger stood when this log began, if it continues another one. */
+  readonly baseline?: LedgerBaseline;
+  /** Device-ca certificates that the records account for: the baseline's, registrations, unissued, the bundle's. */
   readonly certificates: number;
   /** Whether any record after `sealedThrough` is of a kind that deserves a bundle of its own. */
   readonly hasUnsealedNews: boolean;

@@ -12,6 +12,7 @@ import {
   text,
   variant,
 } from "./canonical-json.ts";
+import type { LedgerBaseline } from "./record.ts";
 
 /** A work order's terms. Times are UTC; the order is open at `from` and no longer at `until`. */
 export interface WorkOrder {
@@ -57,7 +58,30 @@ export type ProposedAct =
   | { readonly kind: "drop-reject"; readonly registration: number; readonly reason: string }
   | { readonly kind: "confirm-clock" /** The time that the proposer saw on the appliance. */; readonly now: string }
   | { readonly kind: "deny-uuid"; readonly uuid: string; readonly reason: string }
-  | { readonly kind: "undeny-uuid"; readonly uuid: string };
+  | { readonly kind: "undeny-uuid"; readonly uuid: string }
+  | Continuation;
+
+/** A new log that goes on where one ended that can no longer be written (STORE-HEAD). Decided with airlockd stopped. */
+export interface Continuation {
+  readonly kind: "continue-log";
+  /** The log, and the newest record of it that was found. */
+  readonly former: { readonly log: string; readonly seq: number; readonly hash: string };
+  /**
+   * Records that the new log takes over: how many; registrations among them; those of them that only their certificate
+   * vouches for; SHA-256 of the lines.
+   */
+  readonly carried: {
+    readonly records: number;
+    readonly registrations: number;
+    readonly alone: number;
+    readonly sha256: string;
+  };
+  /** Record numbers up to `former` of which no line was found. */
+  readonly missing: number;
+  /** The signer's ledger, as the new log begins. */
+  readonly ledger: LedgerBaseline;
+  readonly reason: string;
+}
 
 /** New totals of an order; what is left out stays. */
 export interface OrderExtension {
@@ -107,6 +131,13 @@ const forms: Readonly<Record<ProposedAct["kind"], Members>> = {
   "confirm-clock": { now: time },
   "deny-uuid": { uuid, reason },
   "undeny-uuid": { uuid },
+  "continue-log": {
+    former: object({ log: plain(/^[0-9a-f]{8}$/), seq: integer, hash: sha256 }),
+    carried: object({ records: integer, registrations: integer, alone: integer, sha256 }),
+    missing: integer,
+    ledger: object({ number: integer, hash: sha256, certificates: integer }),
+    reason,
+  },
 };
 
 /** The one text of an act, as it stands in its record and as its id is made of it. */

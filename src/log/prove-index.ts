@@ -140,7 +140,8 @@ function found(value: string | undefined): string {
 const REPAIRED = "No record is lost: airlockd answers from the journal. airlockd --rebuild makes the index again.";
 const REBUILT = "No record is lost: the next start sets it aside and makes it again from the journal.";
 const REPLAYED = "No record is lost: the next start replays them from the journal.";
-const OLDER = "One of the two is an older copy. Restore the newest journal, or continue in a new log.";
+const OLDER =
+  "One of the two is an older copy. Restore the newest journal, or continue in a new log: airlockd --continue-log";
 
 function hasCopy(seq: number): string {
   return `The line of record ${seq} is damaged or missing; the index has it. Nothing is lost: start airlockd, which uses the copy, and replace the disk.`;

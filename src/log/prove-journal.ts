@@ -105,7 +105,7 @@ class JournalWalk {
       report.alarm(
         "journal",
         `The journal ends at record ${this.catalog.count}; its side file has seen ${known.count}. The journal is an ` +
-          "older or a shortened copy. Restore the newest one, or continue in a new log.",
+          "older or a shortened copy. Restore the newest one, or continue in a new log: airlockd --continue-log",
       );
     }
   }
@@ -144,9 +144,9 @@ class JournalWalk {
       report.damage("journal", `Before record ${record.seq} the journal has bytes that are no record.`);
     }
     for (let seq = expected; seq < record.seq; seq++) {
-      const hash = seq === record.seq - 1 ? record.prev : (known.hashAt(seq) ?? ZERO_HASH);
+      const hash = seq === record.seq - 1 ? record.prev : known.hashAt(seq);
       this.holes.add(seq);
-      this.catalog.append({ ...EMPTY, hash }, 0);
+      this.catalog.append(unreadableEntry(hash), 0);
     }
     this.#pieces = 0;
   }
@@ -163,7 +163,11 @@ class JournalWalk {
   }
 }
 
-/** Stands for a line that cannot be read. */
+/** The entry of a line that cannot be read; its hash as far as others state it. */
+export function unreadableEntry(hash = ZERO_HASH): CatalogEntry {
+  return { ...EMPTY, hash };
+}
+
 const EMPTY: Omit<CatalogEntry, "hash"> = {
   kind: "refusals",
   length: 0,
@@ -177,7 +181,7 @@ const EMPTY: Omit<CatalogEntry, "hash"> = {
 
 const OTHER_LAST =
   "The journal's last record is not the one that was committed: another history, or an altered line. Restore the " +
-  "newest copy, or continue in a new log.";
+  "newest copy, or continue in a new log: airlockd --continue-log";
 
 function misplaced(first: number): string {
   return `The segment named for record ${first} does not start with it: a file was renamed, or lines were moved.`;

@@ -6,6 +6,9 @@ import { lineHash, ZERO_HASH } from "./chain.ts";
 import type { Log } from "./log.ts";
 import type { UnissuedBody } from "./record.ts";
 
+/** The way out of every refusal that no restored copy can heal. */
+export const CONTINUE = "have custodians continue in a new log: airlockd --continue-log";
+
 /** Ledger lines that are read first. */
 const WINDOW_LINES = 2_000;
 
@@ -42,10 +45,14 @@ export interface Reconciliation {
 export async function reconcileLedger(reconciliation: Reconciliation): Promise<{ unissued: UnissuedBody[] }> {
   const { log, ledger } = reconciliation;
   const summary = log.summary();
+  const { baseline } = summary;
+  if (baseline !== undefined && ledger.number === baseline.number && ledger.hash === baseline.hash) throw notBegun();
   if (ledger.number < summary.ledger) throw shortLedger();
   checkHead(log, ledger.head);
-  // What a crash leaves is among the last lines. Only when the sums do not agree is the whole ledger read.
-  for (const after of new Set([Math.max(0, summary.ledger - WINDOW_LINES), 0])) {
+  // What a crash leaves is among the last lines. Only when the sums do not agree is the whole ledger read, or as much
+  // of it as is this log's own.
+  const start = baseline?.number ?? 0;
+  for (const after of new Set([Math.max(start, summary.ledger - WINDOW_LINES), start])) {
     const unissued = await findUnrecorded(reconciliation, after);
     if (summary.certificates + unissued.length === ledger.certificates) return { unissued };
   }
@@ -58,7 +65,8 @@ async function findUnrecorded(reconciliation: Reconciliation, after: number): Pr
   const recorded = log.ledgerNumbers(after);
   const unissued: UnissuedBody[] = [];
   let number = after;
-  let hash = after === 0 ? ZERO_HASH : undefined;
+  const { baseline } = log.summary();
+  let hash = after === 0 ? ZERO_HASH : after === baseline?.number ? baseline.hash : undefined;
   for await (const text of lines(after)) {
     const line = parseLedgerLine(text);
     if (line.n !== ++number || (hash !== undefined && line.prev !== hash)) throw brokenLedger();
@@ -89,11 +97,21 @@ function isDeviceCertificate({ key, profile }: LedgerLine): boolean {
 /** The head that a ledger line names was durable when the line was written. */
 function checkHead(log: Reconciliation["log"], head: { readonly seq: number; readonly hash: string }): void {
   if (head.seq === 0 || log.hashAt(head.seq) === head.hash) return;
+  const { seq } = log.summary().head;
   throw new Refusal(
     "STORE-HEAD",
     "inconsistent",
-    "The signer's ledger has seen records that this log lacks: journal and index are older copies. Restore the newest " +
-      "ones, or continue in a new log.",
+    `The signer's ledger has seen records that this log lacks, such as record ${head.seq}; this log ends at record ` +
+      `${seq}. Journal and index are older copies. Restore the newest ones, or ${CONTINUE}`,
+  );
+}
+
+function notBegun(): Refusal {
+  return new Refusal(
+    "STORE-HEAD",
+    "inconsistent",
+    "The signer's ledger does not know yet that this log continues another one. Start airlock-signer --ceremony and " +
+      "run airlockd --continue-log again.",
   );
 }
 
@@ -101,7 +119,7 @@ function shortLedger(): Refusal {
   return new Refusal(
     "STORE-HEAD",
     "inconsistent",
-    "The signer's ledger is missing or older than the log. Restore the newest ledger, or continue in a new log.",
+    `The signer's ledger is missing or older than the log. Restore the newest ledger, or ${CONTINUE}`,
   );
 }
 
@@ -115,7 +133,7 @@ function tooManyUnrecorded(): Refusal {
     "STORE-HEAD",
     "inconsistent",
     "The signer's ledger shows more signatures without a record than a crash can leave: the log is an older copy, or " +
-      "somebody else used the signer. Restore the newest log, or continue in a new one.",
+      `somebody else used the signer. Restore the newest log, or ${CONTINUE}`,
   );
 }
 

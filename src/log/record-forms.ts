@@ -23,6 +23,7 @@ const logId = plain(/^[0-9a-f]{8}$/);
 const uuid = plain(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/);
 const time = plain(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?Z$/);
 const serial = plain(/^(?:[0-9a-f]{2}){1,20}$/);
+const signature = plain(/^[A-Za-z0-9+/]{4,1024}={0,2}$/);
 const role = plain(/^(?:station|operator|custodian|auditor)$/);
 const word = text(256);
 const page = text(16_384);
@@ -40,7 +41,14 @@ const bodies: Readonly<Record<Exclude<RecordKind, "act">, Members>> = {
     keys: object({ deviceCa: key, bundleSign: key, lineCa: key }),
     bundleCertLedger: integer,
     quorum: integer,
-    continues: optional(object({ log: logId, seq: integer, hash: sha256 })),
+    continues: optional(
+      object({
+        log: logId,
+        seq: integer,
+        hash: sha256,
+        ledger: object({ number: integer, hash: sha256, certificates: integer }),
+      }),
+    ),
   },
   registration: {
     device: object({ uuid, name: word, hardwareId: word, group: optional(word), production: boolean }),
@@ -51,6 +59,7 @@ const bodies: Readonly<Record<Exclude<RecordKind, "act">, Members>> = {
     order: optional(word),
     ledger: integer,
     replaces: optional(integer),
+    former: optional(integer),
   },
   unissued: { ledger: integer, tbsSha256: sha256 },
   void: { registration: integer, reason: page, by },
@@ -100,10 +109,11 @@ const acts: Readonly<Record<string, Members>> = {
     }),
     by,
   },
-  propose: { proposal: sha256, what: proposedForm, by },
+  propose: { proposal: sha256, what: proposedForm, signature: optional(signature), by },
   approve: {
     proposal: sha256,
     enrolled: optional(object({ sha256, name: word, notAfter: time, spkiSha256: sha256, pem })),
+    signature: optional(signature),
     by,
   },
   "seal-hsm": { by },

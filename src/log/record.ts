@@ -43,6 +43,14 @@ export interface PublicKeyIdentity {
   readonly certSha256: string;
 }
 
+/** The signer's ledger when a continuing log began: no record of that log accounts for what it counts. */
+export interface LedgerBaseline {
+  readonly number: number;
+  /** SHA-256 of the ledger's last line; 64 zeros for an empty one. */
+  readonly hash: string;
+  readonly certificates: number;
+}
+
 export interface GenesisBody {
   readonly factory: string;
   readonly appliance: string;
@@ -57,8 +65,13 @@ export interface GenesisBody {
   readonly bundleCertLedger: number;
   /** How many custodians an act under DUAL-CONTROL needs. */
   readonly quorum: number;
-  /** Id of the log that this one continues, and where that one ended. */
-  readonly continues?: { readonly log: string; readonly seq: number; readonly hash: string };
+  /** Id of the log that this one continues, where that one ended, and where the signer's ledger stood. */
+  readonly continues?: {
+    readonly log: string;
+    readonly seq: number;
+    readonly hash: string;
+    readonly ledger: LedgerBaseline;
+  };
 }
 
 /**
@@ -87,6 +100,8 @@ export interface RegistrationBody {
   readonly ledger: number;
   /** Sequence number of the registration that this one replaces. */
   readonly replaces?: number;
+  /** Carried over: its number in the log that this one continues. `ledger` is then the ledger's of that time. */
+  readonly former?: number;
 }
 
 /** A signature that the ledger shows and no record used: a crash came between. */
@@ -139,6 +154,8 @@ export type ActBody =
       /** SHA-256 of `what` as it stands in the line. */
       readonly proposal: string;
       readonly what: ProposedAct;
+      /** Where it was decided without airlockd: the custodian's own, see act-approval.ts. */
+      readonly signature?: string;
       readonly by: By;
     }
   | {
@@ -147,6 +164,7 @@ export type ActBody =
       readonly proposal: string;
       /** With the last approval of `enroll-custodian`: the certificate that it enrols. */
       readonly enrolled?: EnrolledCustodian;
+      readonly signature?: string;
       readonly by: By;
     }
   | { readonly act: "seal-hsm"; readonly by: By }

@@ -97,7 +97,7 @@ function shortJournal(): Refusal {
   return new Refusal(
     "STORE-HEAD",
     "inconsistent",
-    "The journal ends before records that were committed to it. Restore the newest copy, or continue in a new log.",
+    "The journal ends before records that were committed to it. Restore the newest copy, or continue in a new log: airlockd --continue-log",
   );
 }
 
@@ -105,6 +105,6 @@ function otherHistory(): Refusal {
   return new Refusal(
     "STORE-HEAD",
     "inconsistent",
-    "The journal's last record is not the one that was committed. Restore the newest copy, or continue in a new log.",
+    "The journal's last record is not the one that was committed. Restore the newest copy, or continue in a new log: airlockd --continue-log",
   );
 }

@@ -44,7 +44,7 @@ export interface RpcPlaces {
   /** host:port. */
   readonly listen: readonly string[];
   /** Descriptors of listeners that systemd bound; then no address is bound here, and a process without a network serves. */
-  readonly inherited: readonly number[];
+  readonly inherited?: readonly number[];
   /** UNIX socket for custodians on the machine itself. */
   readonly console?: string;
 }
@@ -55,7 +55,7 @@ export interface RpcPlaces {
  */
 export async function startRpcServer(
   identity: TlsIdentity,
-  { listen, inherited, console }: RpcPlaces,
+  { listen, inherited = [], console }: RpcPlaces,
   connections: Connections,
   services: Services,
 ): Promise<RpcServer> {

@@ -11,6 +11,8 @@ export async function answerRequest(core: SignerCore, request: SignerRequest): P
       return encodeSigned(id, await core.sign(request));
     case "note-head":
       return { id, ok: true, ledger: await core.noteHead(request.head) };
+    case "begin-epoch":
+      return { id, ok: true, ledger: await core.beginEpoch(request) };
     case "read-ledger":
       return { id, ok: true, lines: await core.readLedger(request.after) };
     case "reload":

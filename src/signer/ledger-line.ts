@@ -2,7 +2,10 @@ import { hash } from "node:crypto";
 import { z } from "zod";
 import { KEY_LABELS, type KeyLabel, type LogHead, LogHeadSchema } from "../hsm/messages.ts";
 
-/** What a line accounts for. `head` is no signature: only a note of airlockd's log head. */
+/**
+ * What a line accounts for. Two are no signatures: `head` is a note of airlockd's log head, and `epoch` the decision
+ * that from here on another log's head counts.
+ */
 export const PROFILES = [
   "device",
   "bundle",
@@ -12,6 +15,7 @@ export const PROFILES = [
   "ceremony-csr",
   "ceremony-line-ca",
   "head",
+  "epoch",
 ] as const;
 export type Profile = (typeof PROFILES)[number];
 
@@ -23,7 +27,7 @@ export function isDeviceCaCertificate(profile: Profile): boolean {
 /** What a line says besides its place in the chain. */
 export interface LedgerEntry {
   readonly profile: Profile;
-  /** Key and SHA-256 of the to-be-signed bytes, lower-case hex; absent for `head` alone. */
+  /** Key and SHA-256 of the to-be-signed bytes, lower-case hex; absent for `head` and `epoch` alone. */
   readonly signed?: { readonly key: KeyLabel; readonly tbs: string };
   /** The log head that the request named. */
   readonly head: LogHead;
@@ -85,8 +89,12 @@ export function parseLedgerLine(text: string): LedgerLine | undefined {
   if (!result.success) return undefined;
   const { v: _v, key, tbs, ...rest } = result.data;
   const line = key === undefined || tbs === undefined ? rest : { ...rest, signed: { key, tbs } };
-  if ((rest.profile === "head") !== (key === undefined)) return undefined;
+  if (isNote(rest.profile) !== (key === undefined)) return undefined;
   return encodeLedgerLine(line) === text ? line : undefined;
+}
+
+function isNote(profile: Profile): boolean {
+  return profile === "head" || profile === "epoch";
 }
 
 function parseJson(text: string): unknown {

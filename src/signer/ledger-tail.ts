@@ -1,7 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
 import type { LedgerState, LogHead } from "../hsm/messages.ts";
 import { Refusal } from "../refusal.ts";
-import { newerHead } from "./ledger.ts";
+import { headAfter } from "./ledger.ts";
 import {
   continuesLedger,
   type LedgerLine,
@@ -79,7 +79,7 @@ export function verifyLedgerTail(tail: LedgerTail): LedgerState {
     const isTakenAsFound = before === undefined && !tail.isWhole;
     if (!isTakenAsFound && !continuesLedger(line, before)) throw brokenLedger();
     before = { line, hash: ledgerHash(text) };
-    head = newerHead(head, line.head);
+    head = headAfter(head, line);
   }
   if (before === undefined) {
     if (!tail.isWhole) throw brokenLedger();

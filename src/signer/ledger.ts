@@ -97,7 +97,7 @@ function numberLines(batch: readonly Waiting[], before: LedgerState, at: string)
   let state = before;
   for (const { entry, check, resolve, reject } of batch) {
     try {
-      checkHead(entry.head, state.head);
+      if (entry.profile !== "epoch") checkHead(entry.head, state.head);
       check?.(state);
     } catch (error) {
       answers.push(() => reject(error));
@@ -115,13 +115,16 @@ function follow(state: LedgerState, entry: LedgerEntry, at: string): { line: str
   const number = state.number + 1;
   const certificates = state.certificates + (isDeviceCaCertificate(entry.profile) ? 1 : 0);
   const line = encodeLedgerLine({ ...entry, n: number, prev: state.hash, at, certificates });
-  const head = newerHead(state.head, entry.head);
+  const head = headAfter(state.head, entry);
   return { line, next: { number, hash: ledgerHash(line), certificates, head } };
 }
 
-/** Requests in flight together may name heads in any order; the newest counts. */
-export function newerHead(known: LogHead, named: LogHead): LogHead {
-  return named.seq > known.seq ? named : known;
+/**
+ * Requests in flight together may name heads in any order; the newest counts. An epoch begins with the head of a log
+ * of its own, which may be shorter than the one that it continues.
+ */
+export function headAfter(known: LogHead, { profile, head }: Pick<LedgerEntry, "profile" | "head">): LogHead {
+  return profile === "epoch" || head.seq > known.seq ? head : known;
 }
 
 /** STORE-HEAD: one log has one record per sequence number. */

@@ -94,6 +94,20 @@ export class SignerCore {
     return await this.#parts.ledger.append({ profile: "head", head });
   }
 
+  /**
+   * A new log's head counts from here on, in a ledger that ends with line `after`. At the console alone: a taken-over
+   * airlockd must not be able to make a rolled-back log look right (STORE-HEAD).
+   * @throws Refusal SIGNER-GATE outside ceremony mode; STORE-HEAD when the ledger has gone on
+   */
+  async beginEpoch({ head, after }: Extract<SignerRequest, { op: "begin-epoch" }>): Promise<number> {
+    this.#checkCeremony();
+    return await this.#parts.ledger.append({ profile: "epoch", head }, ({ number, hash: last }) => {
+      if (number === after.number && last === after.hash) return;
+      const sentence = "The signer's ledger has gone on since the new log was decided on. Nothing was noted.";
+      throw new Refusal("STORE-HEAD", "conflict", sentence);
+    });
+  }
+
   async readLedger(after: number): Promise<string[]> {
     return await this.#parts.reader.readAfter(after);
   }

@@ -61,6 +61,10 @@ export class LogWitness {
     assert.equal(record.certificatePem, certificatePem);
   }
 
+  certificateOf(uuid: string): string | undefined {
+    return this.#byUuid.get(uuid)?.certificatePem;
+  }
+
   /** What the appliance serves is the journal's very line. */
   checkServed(uuid: string, recordJson: string): void {
     assert.equal(lineHash(`${recordJson}\n`), this.#byUuid.get(uuid)?.hash);
@@ -80,7 +84,8 @@ export class LogWitness {
       this.#hash = lineHash(line);
       this.#offset = lf + 1;
       if (record.kind === "unissued") this.#unissued++;
-      if ("ledger" in record) this.#once(`ledger ${record.ledger}`);
+      const isCarried = record.kind === "registration" && record.former !== undefined;
+      if ("ledger" in record && !isCarried) this.#once(`ledger ${record.ledger}`);
       if (record.kind === "registration") this.#register(record);
       if (record.kind === "seal") this.#seal(record);
     }

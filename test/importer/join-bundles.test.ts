@@ -195,7 +195,6 @@ describe("importer/join-bundles", function () {
     const rest = {
       registrations: 2,
       certificates: 2,
-      isContinuation: false,
       ledgerCount: 10,
       headSeq: 100,
       sealedAt: "2026-11-23T07:40:00.000Z",

@@ -5,7 +5,7 @@ import { findUnissued } from "../../src/log/ledger-check.ts";
 import type { Log } from "../../src/log/log.ts";
 import { reconcileLedger } from "../../src/log/reconcile.ts";
 import { encodeLedgerLine, type Profile } from "../../src/signer/ledger-line.ts";
-import { drafts, registration, sha256 } from "../support/log-drafts.ts";
+import { drafts, genesis, registration, sha256 } from "../support/log-drafts.ts";
 import { LogSite } from "../support/log-site.ts";
 
 const ZERO_HEAD: LogHead = { seq: 0, hash: ZERO_HASH };
@@ -20,14 +20,14 @@ class LedgerDouble {
     const before = this.lines.at(-1);
     const key = profile === "server" ? "line-ca" : profile === "bundle-attributes" ? "bundle-sign" : "device-ca";
     if (profile === "device" || profile === "bundle") this.certificates++;
-    this.head = head.seq > this.head.seq ? head : this.head;
+    this.head = head.seq > this.head.seq || profile === "epoch" ? head : this.head;
     const n = this.lines.length + 1;
     const line = encodeLedgerLine({
       n,
       prev: before === undefined ? ZERO_HASH : lineHash(`${before}\n`),
       at: "2026-11-23T02:35:11.123Z",
       profile,
-      ...(profile === "head" ? {} : { signed: { key, tbs: sha256(`tbs ${n}`) } }),
+      ...(profile === "head" || profile === "epoch" ? {} : { signed: { key, tbs: sha256(`tbs ${n}`) } }),
       certificates: this.certificates,
       head,
     });
@@ -153,6 +153,77 @@ describe("log: reconciling with the signer's ledger", () => {
     const head = { seq: log.summary().head.seq + 1, hash: sha256("lost") };
     await assert.rejects(reconcile(log, ledger, { head }), { ...refused, message: /has seen records/ });
     await reconcile(log, ledger, { head: ZERO_HEAD });
+  });
+
+  describe("of a log that continues another one", () => {
+    let next: Log;
+    let files: LogSite;
+
+    /** The ledger as above, its seven lines settled by the genesis; board 4 and 7 were carried over. */
+    beforeEach(async () => {
+      files = await LogSite.make();
+      const { number, hash, certificates } = ledger.state;
+      const before = log.summary();
+      const carried = [4, 7].map((n) => registration(n, { ledger: n }));
+      const body = {
+        ...genesis().body,
+        continues: { log: before.log, ...before.head, ledger: { number, hash, certificates } },
+      };
+      await files.create([
+        { kind: "genesis", body },
+        ...carried.map(({ kind, body: one }) => ({ kind, body: { ...one, former: one.ledger } })),
+      ]);
+      next = await files.open();
+    });
+    afterEach(() => files.remove());
+
+    it("STORE-HEAD refuses it until the signer's ledger knows that it began", async () => {
+      await assert.rejects(reconcile(next, ledger), {
+        ...refused,
+        message: /does not know yet that this log continues/,
+      });
+      ledger.add("epoch", next.summary().head);
+      assert.deepEqual(await reconcile(next, ledger), { unissued: [] });
+      await assert.rejects(reconcile(log, ledger), refused, "the former log is over");
+    });
+
+    it("SIGN-LEDGER accounts for its own signatures alone", async () => {
+      ledger.add("epoch", next.summary().head).add("device").add("device");
+      await next.append(registration(20, { ledger: 9 }));
+      const { unissued } = await reconcile(next, ledger);
+      assert.deepEqual(
+        unissued.map((body) => body.ledger),
+        [10],
+      );
+      for (const body of unissued) await next.append({ kind: "unissued", body });
+      assert.deepEqual(await reconcile(next, ledger), { unissued: [] });
+      assert.equal(next.summary().certificates, ledger.certificates);
+    });
+
+    it("STORE-HEAD refuses a ledger that is another one before the epoch, or that has begun a further log", async () => {
+      const other = new LedgerDouble();
+      for (const line of ledger.lines) other.add(JSON.parse(line).profile === "head" ? "head" : "device");
+      other.add("epoch", next.summary().head);
+      await assert.rejects(reconcile(next, other), refused);
+      ledger.add("epoch", next.summary().head).add("epoch", { seq: 9, hash: sha256("a further log") });
+      await assert.rejects(reconcile(next, ledger), refused);
+    });
+
+    it("STORE-HEAD takes a new ledger that begins with the epoch, where the old one was lost", async () => {
+      const lost = await LogSite.make();
+      const continues = {
+        log: "a7f3c2e1",
+        seq: 5,
+        hash: sha256("5"),
+        ledger: { number: 0, hash: ZERO_HASH, certificates: 0 },
+      };
+      await lost.create([{ kind: "genesis", body: { ...genesis().body, continues } }]);
+      const begun = await lost.open();
+      await assert.rejects(reconcile(begun, new LedgerDouble()), { message: /does not know yet/ });
+      const fresh = new LedgerDouble().add("epoch", begun.summary().head).add("device");
+      assert.equal((await reconcile(begun, fresh)).unissued.length, 1);
+      await lost.remove();
+    });
   });
 
   const broken: readonly (readonly [string, (lines: string[]) => void])[] = [

@@ -160,6 +160,7 @@ describe("the signer's gate, over its socket", function () {
     const before = await state();
     const forbidden = { control: "SIGNER-GATE", code: "forbidden" };
     await assert.rejects(signer.generateKeys(), forbidden);
+    await assert.rejects(signer.beginEpoch(NO_HEAD, (await signer.status()).ledger), forbidden);
     await assert.rejects(signer.signCeremony("device-ca", csrInfo(keyOf("device-ca"))), forbidden);
     await assert.rejects(signer.signCeremony("line-ca", lineCaTbs(keyOf("line-ca"))), forbidden);
     assert.deepEqual(await state(), before);

@@ -22,12 +22,12 @@ const common = {
 const signature = fc.record(
   {
     ...common,
-    profile: fc.constantFrom(...PROFILES.filter((profile) => profile !== "head")),
+    profile: fc.constantFrom(...PROFILES.filter((profile) => profile !== "head" && profile !== "epoch")),
     signed: fc.record({ key: fc.constantFrom(...KEY_LABELS), tbs: sha256Hex }, plain),
   },
   plain,
 );
-const note = fc.record({ ...common, profile: fc.constant("head" as const) }, plain);
+const note = fc.record({ ...common, profile: fc.constantFrom("head" as const, "epoch" as const) }, plain);
 const anyLine: fc.Arbitrary<LedgerLine> = fc.oneof(signature, note);
 
 const LINE = encodeLedgerLine({
@@ -57,6 +57,7 @@ const OTHER_FORMS: readonly (readonly [string, string])[] = [
   ["without the key", LINE.replace('"key":"device-ca",', "")],
   ["without the TBS hash", LINE.replace(`"tbs":"${"b".repeat(64)}",`, "")],
   ["of profile head with a key", LINE.replace('"profile":"device"', '"profile":"head"')],
+  ["of profile epoch with a key", LINE.replace('"profile":"device"', '"profile":"epoch"')],
   ["with number 0", LINE.replace('"n":12', '"n":0')],
   ["with a negative count", LINE.replace('"certificates":11', '"certificates":-1')],
   ["with an escape", LINE.replace('"device"', '"\\u0064evice"')],

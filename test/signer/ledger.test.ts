@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Refusal } from "../../src/refusal.ts";
 import { Ledger } from "../../src/signer/ledger.ts";
 import { type LedgerEntry, ledgerHash, parseLedgerLine } from "../../src/signer/ledger-line.ts";
-import { EMPTY_LEDGER } from "../../src/signer/ledger-tail.ts";
+import { EMPTY_LEDGER, verifyLedgerTail } from "../../src/signer/ledger-tail.ts";
 import { LedgerDouble } from "./ledger-double.ts";
 import { NO_HEAD } from "./signer-site.ts";
 
@@ -90,6 +90,22 @@ describe("the signer's ledger", () => {
         head: HEAD,
       },
     );
+  });
+
+  it("STORE-HEAD takes the head of a new log from an epoch on, now and after a restart, and no other way down", async () => {
+    const { file, ledger } = openDouble();
+    const head = { seq: 3, hash: "3".repeat(64) };
+    await ledger.append({ ...DEVICE, head: HEAD });
+    await ledger.append({ profile: "head", head });
+    assert.deepEqual(ledger.state().head, HEAD);
+    await assert.rejects(ledger.append({ profile: "head", head: { seq: 7, hash: "8".repeat(64) } }), {
+      control: "STORE-HEAD",
+    });
+    await ledger.append({ profile: "epoch", head });
+    assert.deepEqual(ledger.state().head, head);
+    await ledger.append({ ...DEVICE, head: { seq: 7, hash: "8".repeat(64) } });
+    const lines = file.text.split(/(?<=\n)/);
+    assert.deepEqual(verifyLedgerTail({ end: file.text.length, isWhole: true, lines }), ledger.state());
   });
 
   for (const failure of [

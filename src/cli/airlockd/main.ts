@@ -4,6 +4,7 @@ import { type ApplianceConfig, parseApplianceConfig } from "../../config/applian
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { UsageError } from "../run-tool.ts";
 import { checkStoreCommand } from "./check-store.ts";
+import { continueLogCommand } from "./continue-log.ts";
 import { createLogCommand } from "./create-log-command.ts";
 import { doctorCommand } from "./doctor/examine.ts";
 import { rebuildCommand } from "./rebuild.ts";
@@ -17,6 +18,9 @@ const HELP = `airlockd: the appliance's service (mutual-TLS gRPC, the log)
   airlockd [--config FILE] --create-log FILE     once, after the ceremony: creates the log from genesis.json
   airlockd [--config FILE] --check-store         proves journal and index, byte by byte; airlockd must be stopped
   airlockd [--config FILE] --rebuild [--yes]     sets the index aside and makes it again from the proven journal
+  airlockd [--config FILE] --continue-log ACT --former DIR [--former-database DIR] [--also DIR ...]
+        --reason TEXT            writes down, for the custodians to sign, how a new log would continue a lost one
+        --approval FILE ... [--yes]   makes it, once enough of them have: airlock-custody act sign
 
   --config FILE    default /etc/airlock/airlock.toml
 
@@ -25,6 +29,7 @@ Examples
   airlockd --doctor
   airlockd --create-log /root/ceremony/genesis.json
   systemctl stop airlockd && sudo -u airlock airlockd --check-store
+  airlockd --continue-log act.json --former journal.old --former-database database.old --reason "disk restored"
 
 --check-store ends with 0 when all is well, 5 for damage, 7 for an older copy or another history. It changes no store.
 --doctor ends with 0 when every check passed, else with 2. It changes nothing.
@@ -38,11 +43,17 @@ const OPTIONS = {
   "create-log": { type: "string" },
   "check-store": { type: "boolean" },
   rebuild: { type: "boolean" },
+  "continue-log": { type: "string" },
+  former: { type: "string" },
+  "former-database": { type: "string" },
+  also: { type: "string", multiple: true },
+  approval: { type: "string", multiple: true },
+  reason: { type: "string" },
   yes: { type: "boolean" },
   help: { type: "boolean", short: "h" },
 } as const;
 
-const COMMANDS = ["check-config", "doctor", "create-log", "check-store", "rebuild"] as const;
+const COMMANDS = ["check-config", "doctor", "create-log", "check-store", "rebuild", "continue-log"] as const;
 
 /** `airlockd`: returns the exit code. */
 export async function airlockdMain(args: readonly string[]): Promise<ExitCode> {
@@ -60,6 +71,17 @@ export async function airlockdMain(args: readonly string[]): Promise<ExitCode> {
   }
   if (values.doctor === true) return await doctorCommand(config, values.json === true);
   if (values["create-log"] !== undefined) return await createLogCommand(config, values["create-log"]);
+  if (values["continue-log"] !== undefined) {
+    return await continueLogCommand(config, {
+      actFile: values["continue-log"],
+      former: values.former,
+      formerDatabase: values["former-database"],
+      also: values.also ?? [],
+      approvals: values.approval ?? [],
+      reason: values.reason,
+      isConfirmed: values.yes === true,
+    });
+  }
   if (values["check-store"] === true) return await checkStoreCommand(config);
   return values.rebuild === true ? await rebuildCommand(config, values.yes === true) : await serve(config);
 }

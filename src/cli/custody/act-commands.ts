@@ -10,6 +10,7 @@ import { encodeJson } from "../text.ts";
 import { readAct } from "./act-options.ts";
 import { actLines, proposalScreen } from "./act-screen.ts";
 import type { CustodyOptions } from "./main.ts";
+import { signAct } from "./sign-act.ts";
 import { withAppliance } from "./with-appliance.ts";
 
 /** `act`: what one custodian alone cannot decide (DUAL-CONTROL). */
@@ -21,8 +22,10 @@ export async function actCommand(values: CustodyOptions, [action, ...words]: rea
       return await approve(values, words[0]);
     case "list":
       return await list(values);
+    case "sign":
+      return await signAct(values, words[0]);
     default:
-      throw new UsageError("say what to do with acts: propose, approve or list");
+      throw new UsageError("say what to do with acts: propose, approve, sign or list");
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ProposedAct, WorkOrder } from "../../log/proposed-act.ts";
+import type { Continuation, ProposedAct, WorkOrder } from "../../log/proposed-act.ts";
 import type { Proposal } from "../../rpc/custody-client.ts";
 import { parseClientCsr } from "../../x509/csr.ts";
 import { formatCount } from "../text.ts";
@@ -51,6 +51,8 @@ export function actLines(act: ProposedAct): string[] {
       return [`DENY ${act.uuid}`, `reason     ${printable(act.reason)}`];
     case "undeny-uuid":
       return [`TAKE OFF THE DENY LIST ${act.uuid}`];
+    case "continue-log":
+      return continuationLines(act);
   }
 }
 
@@ -80,6 +82,19 @@ function extensionLines({
     ...(count === undefined ? [] : [`devices    ${formatCount(count)} in all`]),
     ...(replacements === undefined ? [] : [`replacements ${formatCount(replacements)} in all`]),
     ...(until === undefined ? [] : [`until      ${minute(until)}`]),
+  ];
+}
+
+function continuationLines({ former, carried, missing, ledger, reason }: Continuation): string[] {
+  return [
+    `CONTINUE LOG ${former.log} IN A NEW LOG`,
+    `after      record ${formatCount(former.seq)}, ${former.hash}`,
+    `carries    ${formatCount(carried.registrations)} registrations, ${formatCount(carried.records)} records in all`,
+    `           ${formatCount(carried.alone)} of them by their certificate alone: another history, or beside damage`,
+    `lines      ${carried.sha256}`,
+    `missing    ${formatCount(missing)} records below it cannot be read: what they said is lost, revocations included`,
+    `ledger     ${formatCount(ledger.certificates)} certificates in ${formatCount(ledger.number)} lines, ${ledger.hash}`,
+    `reason     ${printable(reason)}`,
   ];
 }
 

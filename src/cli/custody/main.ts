@@ -42,6 +42,8 @@ The HSM's PIN. --console PATH reaches an appliance on this very machine whatever
 Acts: what one custodian alone cannot decide. One proposes, others look at it and approve, within 24 hours.
   airlock-custody act list --config F [--all]
   airlock-custody act approve ID --config F [--out CERTIFICATE] [--yes]
+  airlock-custody act sign FILE --key F --certificate F --out F [--yes]
+        approves on the custodian's own machine what airlockd --continue-log wrote, for a log that does not open
   airlock-custody act propose KIND ... --config F
         enroll-custodian --name N --csr F [--replaces FINGERPRINT]       revoke-custodian FINGERPRINT
         trust-importer --importer ID=CERT        confirm-clock
@@ -80,6 +82,8 @@ const OPTIONS = {
   "name-pattern": { type: "string" },
   hardware: { type: "string", multiple: true },
   uuids: { type: "string" },
+  key: { type: "string" },
+  certificate: { type: "string" },
   reason: { type: "string" },
   replaces: { type: "string" },
   needed: { type: "string" },
@@ -166,7 +170,18 @@ async function clientCommand(values: CustodyOptions, [action, argument]: readonl
 /** @throws UsageError that names the missing option */
 export function required(
   values: CustodyOptions,
-  name: "config" | "out" | "name" | "role" | "csr" | "subject-cn" | "order" | "count" | "reason",
+  name:
+    | "config"
+    | "out"
+    | "name"
+    | "role"
+    | "csr"
+    | "subject-cn"
+    | "order"
+    | "count"
+    | "reason"
+    | "key"
+    | "certificate",
 ): string {
   const value = values[name];
   if (value === undefined) throw new UsageError(`--${name} is missing. See airlock-custody --help`);

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { isoUtc } from "../../clock.ts";
 import { type JoinedBundle, joinBundles } from "../../importer/accept-bundles.ts";
+import { checkFormer } from "../../importer/check-former.ts";
 import type { ImporterState } from "../../importer/importer-state.ts";
 import { countMissing, type Missing } from "../../importer/join-bundles.ts";
 import { readJournal } from "../../importer/journal.ts";
@@ -52,7 +53,7 @@ export async function examineMedia(
   for (const trust of pinned) {
     const verified = scan.verified.filter(({ manifest }) => manifest.log === trust.log);
     if (verified.length === 0) continue;
-    const log = await examineLog(state, trust, verified, nowMs, output);
+    const log = await examineLog(state, pinned, trust, verified, nowMs, output);
     if (log === undefined) codes.push(EXIT.alarm);
     else logs.push(log);
     if (log !== undefined && log.missing.bundles.length > 0) codes.push(EXIT.gap);
@@ -63,6 +64,7 @@ export async function examineMedia(
 
 async function examineLog(
   state: string,
+  pinned: readonly Trust[],
   trust: Trust,
   verified: Scan["verified"],
   nowMs: number,
@@ -74,7 +76,8 @@ async function examineLog(
   );
   const known = await readJournal(journalPath(directory));
   try {
-    const { joined, state: after } = joinBundles(known, verified, nowMs);
+    const { joined: own, state: after } = joinBundles(known, verified, nowMs);
+    const joined = await Promise.all(own.map((one) => withFormer(state, pinned, one)));
     showEvidence(
       joined.map(({ bundle, evidence }) => ({ bundle: bundle.manifest.bundle, evidence })),
       output,
@@ -91,6 +94,15 @@ async function examineLog(
     await showAlarm(error, directory, verified, nowMs, output);
     return undefined;
   }
+}
+
+/** Adds what is known here of the log that a new one continues. */
+async function withFormer(state: string, pinned: readonly Trust[], joined: JoinedBundle): Promise<JoinedBundle> {
+  const { continues } = joined.bundle.totals;
+  if (continues === undefined || joined.isReplay) return joined;
+  const isPinned = pinned.some(({ log }) => log === continues.log);
+  const former = isPinned ? await readJournal(journalPath(logDirectory(state, continues.log))) : undefined;
+  return { ...joined, evidence: [...joined.evidence, checkFormer(former, continues)] };
 }
 
 /** Of a log that contradicts itself nothing is delivered, not even the bundles that would fit. */

@@ -131,8 +131,8 @@ export async function collectReport(
 function ledgerAccount(bundles: readonly KnownBundle[], registrations: number): { readonly ledger?: LedgerAccount } {
   const [first, newest] = [bundles[0], bundles.at(-1)];
   if (first === undefined || newest === undefined) return {};
-  // A log that continues another one starts with certificates that it does not name.
-  const before = first.isContinuation ? first.ledgerCount - first.certificates : 0;
+  // A log that continues another one starts with the certificates that were signed before it.
+  const before = first.continues?.certificates ?? 0;
   const accounted = bundles.reduce((sum, { certificates }) => sum + certificates, before);
   return { ledger: { signatures: newest.ledgerCount, accounted, registrations } };
 }
