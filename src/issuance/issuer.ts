@@ -4,7 +4,7 @@ import type { Signer } from "../hsm/signer.ts";
 import type { Log, RegistrationView } from "../log/log.ts";
 import type { By, RegistrationBody } from "../log/record.ts";
 import type { CaCertificate } from "../x509/ca-certificate.ts";
-import { assembleCertificate, checkIssued } from "../x509/certificate.ts";
+import { assembleCertificate, type Certificate, checkIssued } from "../x509/certificate.ts";
 import { verifyCsrProof } from "../x509/csr.ts";
 import { encodePem } from "../x509/pem.ts";
 import { signatureAlgorithmFor } from "../x509/signature.ts";
@@ -63,6 +63,8 @@ export class Issuer {
   readonly #template: DeviceTemplate;
   readonly #lock = new KeyedLock();
   readonly #permits: Permits;
+  /** A look at the token's keys that is under way. */
+  #recheck: Promise<void> | undefined;
   readonly gate: IssuingGate;
 
   constructor(parts: IssuerParts) {
@@ -155,7 +157,7 @@ export class Issuer {
     // 6. When this resolves, the ledger names this signature; nothing else is durable yet.
     const { signature, ledger } = await signer.sign("device-ca", tbs, log.summary().head);
     const certDer = assembleCertificate(tbs, signatureAlgorithmFor(ca.keyKind), signature);
-    const cert = checkIssued(certDer, tbs, ca);
+    const cert = this.#checked(certDer, tbs);
     const { group, order, replaces } = permit;
     return {
       device: {
@@ -178,6 +180,27 @@ export class Issuer {
       ledger,
       ...(replaces === undefined ? {} : { replaces }),
     };
+  }
+
+  /**
+   * CERT-PROFILE. A signature that does not verify is wasted: its ledger line becomes `unissued`. Whether the token's
+   * keys are still the ones that passed KEY-CAPTIVE is then asked anew, once for all that failed together.
+   */
+  #checked(certDer: Buffer, tbs: Buffer): Certificate {
+    const { ca, signer } = this.#parts;
+    try {
+      return checkIssued(certDer, tbs, ca);
+    } catch (error) {
+      this.#recheck ??= signer.reload().then(
+        () => this.#rechecked(),
+        () => this.#rechecked(),
+      );
+      throw error;
+    }
+  }
+
+  #rechecked(): void {
+    this.#recheck = undefined;
   }
 }
 

@@ -128,6 +128,26 @@ describe("issuing one certificate", () => {
     assert.ok(parseCertificate(parsePem(certificatePem, "CERTIFICATE")).issuerDer.equals(site.pki.deviceCa.subjectDer));
   });
 
+  it("KEY-CAPTIVE is asked anew once for all signatures that failed together, and again for those that fail later", async () => {
+    const other = (await makeIssuingSite()) as IssuingSite;
+    let asked = 0;
+    const reload = async () => {
+      asked++;
+      return await site.signer.reload();
+    };
+    const issuer = site.issuer({}, { signer: { ...site.signer, sign: other.signer.sign, reload } });
+    const fail = async (count: number) => {
+      const all = Array.from({ length: count }, () => issuer.register(rawRequest(), STATION_BY));
+      for (const { status } of await Promise.allSettled(all)) assert.equal(status, "rejected");
+    };
+    await fail(8);
+    assert.equal(asked, 1);
+    await nextTurn();
+    await fail(1);
+    await other.close();
+    assert.equal(asked, 2);
+  });
+
   it("PRODUCTION-POLICY accepts what the policy wants and refuses the rest with the remedy", async () => {
     await site.issuer({ production: "forbid" }).register(rawRequest(), STATION_BY);
     await assert.rejects(
