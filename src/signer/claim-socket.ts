@@ -8,9 +8,15 @@ const MAX_SOCKET_PATH_BYTES = 107;
 /**
  * Listens on a UNIX socket path. A socket that a dead process left is removed; one that anybody answers is not.
  * The kernel ends the claim with the process, so a claim also serves as a lock: a dead owner's never blocks.
+ * @param server whoever is to be served is served from its first connection on, so its listeners are there already
  * @throws Refusal `needs-person` when another process listens there, or the path is too long
  */
-export async function claimSocket(path: string, sentence: string, mode: number): Promise<Server> {
+export async function claimSocket(
+  path: string,
+  sentence: string,
+  mode: number,
+  server = createServer(),
+): Promise<Server> {
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
     throw new Refusal(
       "SERVICE-STATE",
@@ -20,7 +26,6 @@ export async function claimSocket(path: string, sentence: string, mode: number):
   }
   if (await isAnswered(path)) throw new Refusal("SERVICE-STATE", "needs-person", sentence);
   await unlink(path).catch(ignoreMissing);
-  const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(path, () => {

@@ -1,3 +1,4 @@
+import { createServer } from "node:net";
 import type { BaseLogger } from "pino";
 import type { Clock } from "../clock.ts";
 import type { ApplianceConfig } from "../config/appliance-config.ts";
@@ -87,8 +88,10 @@ async function serve(
       installed = await readInstalled(signer);
     },
   });
-  const socket = await claimSocket(signer.socket, "Another signer answers on this socket: stop it first.", 0o660);
+  // Before it listens: a connection that nobody listens to is accepted, and waits for ever.
+  const socket = createServer();
   const server = new SignerServer(socket, (request) => answerRequest(core, request), logger);
+  await claimSocket(signer.socket, "Another signer answers on this socket: stop it first.", 0o660, socket);
   await pool.start();
   const { state, keys, ledger } = core.status();
   logger.info({ state, isCeremony, keys: keys.map(({ label }) => label), ledger }, "the signer answers");

@@ -7,6 +7,7 @@ import { type Output, openOutput } from "./output.ts";
 import { planCommand } from "./plan.ts";
 import { receiptCommand } from "./receipt.ts";
 import { reportCommand } from "./report.ts";
+import { restoreCommand } from "./restore.ts";
 import { runCommand } from "./run.ts";
 import { trustCommand } from "./trust.ts";
 import { verifyCommand } from "./verify.ts";
@@ -30,6 +31,7 @@ const HELP = `airlock-import: verifies bundles, brings devices to the Factory, w
   airlock-import receipt [--receipt-to DIR] [--print-to DIR] [--qr]
                                                 the newest receipt once more
   airlock-import report --out FILE              one HTML page about everything imported
+  airlock-import restore --out DIR [MEDIUM...]  a dead appliance's journal again, from every bundle that was kept here
   airlock-import denied [clear UUID...] --api URL --token-file FILE
                                                 deny-list entries of devices that were imported here
 
@@ -79,6 +81,7 @@ const COMMANDS: Readonly<Record<string, ImportCommand>> = {
   run: runCommand,
   receipt: receiptCommand,
   report: reportCommand,
+  restore: restoreCommand,
   denied: deniedCommand,
 };
 
