@@ -8,6 +8,7 @@ const MAX_SOCKET_PATH_BYTES = 107;
 /**
  * Listens on a UNIX socket path. A socket that a dead process left is removed; one that anybody answers is not.
  * The kernel ends the claim with the process, so a claim also serves as a lock: a dead owner's never blocks.
+ * @param server whoever is to be served is served from its first connection on, so its listeners are there already
  * @throws Refusal `needs-person` when another process listens there, or the path is too long
  */
 export async function claimSocket(

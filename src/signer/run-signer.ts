@@ -1,3 +1,4 @@
+import { createServer } from "node:net";
 import type { BaseLogger } from "pino";
 import { claimSocket } from "../claim-socket.ts";
 import type { Clock } from "../clock.ts";
@@ -103,8 +104,10 @@ async function serve(
       installed = await readInstalled(signer);
     },
   });
-  const socket = await claimSocket(signer.socket, "Another signer answers on this socket: stop it first.", 0o660);
+  // Before it listens: a connection that nobody listens to is accepted, and waits for ever.
+  const socket = createServer();
   const server = new SignerServer(socket, (request) => answerRequest(core, request), logger);
+  await claimSocket(signer.socket, "Another signer answers on this socket: stop it first.", 0o660, socket);
   await pool.start();
   const isAsking = signer.pin === "prompt" || (signer.pin === "shares" && isCeremony);
   if (isAsking && around.askPin !== undefined) void askForPin({ pool, sealing, ask: around.askPin, logger });

@@ -24,7 +24,7 @@ export class SignerServer {
   #isClosing = false;
   #drained: PromiseWithResolvers<void> | undefined;
 
-  /** @param server listening already */
+  /** @param server not listening yet: a connection that came before would never be answered */
   constructor(server: Server, answer: AnswerRequest, logger: BaseLogger) {
     this.#server = server;
     this.#answer = answer;

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Scene, ServicePoint, ServiceSweep, Victim } from "./service-sweep.ts";
 import type { Blow } from "./strace-sweep.ts";
 
@@ -17,6 +18,7 @@ export interface SweepTally {
   readonly failures: string[];
 }
 
+const LIMIT_MS = 180_000;
 /** Times that a run is repeated that never came by its point: the note of the log's head goes by the clock. */
 const TRIES = 3;
 const SCENES: readonly (readonly [Victim, Scene])[] = [
@@ -44,12 +46,26 @@ export function strikeName({ victim, scene, point: { name, n, file }, blow }: St
   return `${blow} at ${name} ${n} (${file}) of ${victim}, from stores that were ${scene}`;
 }
 
+/** A run that hangs is a finding, and must not be the last. */
+async function inTime<T>(strike: Promise<T>): Promise<T> {
+  const late = new AbortController();
+  const limit = delay(LIMIT_MS, undefined, { signal: late.signal }).then(() => {
+    throw new Error(`nothing has happened for ${LIMIT_MS / 1000} s`);
+  });
+  limit.catch(() => undefined);
+  try {
+    return await Promise.race([strike, limit]);
+  } finally {
+    late.abort();
+  }
+}
+
 /** Lets one blow fall and enters what came of it. */
 export async function strikeOnce(sweep: ServiceSweep, strike: Strike, tally: SweepTally): Promise<void> {
   const { victim, scene, point, blow } = strike;
   try {
     for (let attempt = 1; attempt <= TRIES; attempt++) {
-      const told = await sweep.strike(victim, scene, point, blow);
+      const told = await inTime(sweep.strike(victim, scene, point, blow));
       if (told === undefined) continue;
       tally.points++;
       tally.acknowledged += Object.keys(told).length;

@@ -26,9 +26,11 @@ async function runLane(lane: number): Promise<void> {
     if (lane === 0) console.log(`sweep: ${count} blows, ${lanes} side by side`);
     for (const [index, strike] of strikes.entries()) {
       if (index % lanes !== lane) continue;
+      const failed = tally.failures.length;
       await strikeOnce(sweep, strike, tally);
+      for (const failure of tally.failures.slice(failed)) console.error(`sweep: ${failure}`);
       const done = tally.points + tally.failures.length;
-      if (done % 20 === 0) console.log(`  ${done} of ${count}`);
+      if (lane === 0 && index % (10 * lanes) === 0) console.log(`  ${done} of ${count}`);
     }
   } finally {
     await sweep.remove();
@@ -37,7 +39,6 @@ async function runLane(lane: number): Promise<void> {
 
 try {
   await Promise.all(Array.from({ length: lanes }, (_, lane) => runLane(lane)));
-  for (const failure of tally.failures) console.error(`sweep: ${failure}`);
   const { points, acknowledged, failures } = tally;
   console.log(
     `sweep: ${points} of ${count} points visited, ${acknowledged} answers given before a blow, ${failures.length} failures`,

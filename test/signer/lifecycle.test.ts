@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { pbkdf2 } from "node:crypto";
 import { chmod, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { encodeFrame, FrameReader } from "../../src/hsm/frames.ts";
 import type { CeremonySigner } from "../../src/hsm/signer-client.ts";
 import { makeProxiedModule, type ProxiedModule } from "../support/pkcs11-proxy/proxied-module.ts";
 import { findSoftHsm } from "../support/softhsm.ts";
 import { HostileClient } from "./hostile-client.ts";
+import { startInProcess } from "./in-process.ts";
 import {
   type CeremonyOutcome,
   childrenOf,
@@ -23,6 +28,34 @@ import {
 const PROGRAM = fileURLToPath(new URL("../../src/bin/airlock-signer.ts", import.meta.url));
 const EXIT_USAGE = 2;
 const EXIT_INTEGRITY = 5;
+
+/** The first connection that a socket takes, tried again in every turn of the event loop. */
+async function connectFirst(path: string): Promise<Socket> {
+  for (;;) {
+    const socket = connect(path);
+    const isThere = await new Promise<boolean>((resolve) => {
+      socket.once("connect", () => resolve(true));
+      socket.once("error", () => resolve(false));
+    });
+    if (isThere) return socket;
+  }
+}
+
+/** Every file operation then waits a while, so that what happens between two of them has its time. */
+function keepThreadsBusy(): { end(): Promise<unknown> } {
+  let isOver = false;
+  const derive = promisify(pbkdf2);
+  const worker = async () => {
+    while (!isOver) await derive("", "", 10_000, 32, "sha256");
+  };
+  const workers = Array.from({ length: 5 }, worker);
+  return {
+    end: () => {
+      isOver = true;
+      return Promise.all(workers);
+    },
+  };
+}
 
 describe("airlock-signer, the program", function () {
   this.timeout(120_000);
@@ -124,6 +157,28 @@ describe("airlock-signer, the program", function () {
     assert.ok((await stat(site.socket)).isSocket());
     program = await site.start();
     await signOne();
+  });
+
+  it("SERVICE-STATE answers whoever connects in the very moment in which its socket appears", async () => {
+    await rm(site.socket, { force: true });
+    const work = keepThreadsBusy();
+    const starting = startInProcess(site);
+    const early = await connectFirst(site.socket);
+    const answers = new FrameReader();
+    const answered = new Promise<unknown>((resolve) => {
+      early.on("data", (chunk) => {
+        for (const text of answers.push(chunk)) resolve(JSON.parse(text));
+      });
+    });
+    early.write(encodeFrame(JSON.stringify({ id: 1, op: "status" })));
+    const running = await starting;
+    await work.end();
+    // It has answered others by now, so it has seen this one, if it ever will.
+    await running.client.status();
+    const first = await Promise.race([answered, running.client.status().then(() => "never")]);
+    early.destroy();
+    await running.close();
+    assert.equal((first as { ok?: boolean }).ok, true);
   });
 
   it("SECRET-SILENT opens its socket to its own group alone", async () => {

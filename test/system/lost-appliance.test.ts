@@ -139,8 +139,7 @@ describe("two appliances, of which one is lost, with the real programs", functio
     for (const name of await readdir(here.paths.root)) {
       if (name !== "importer") await rm(join(here.paths.root, name), { recursive: true, force: true });
     }
-    const file = join(dir, "records.ndjson");
-    const kept = await outside("kept", "--log", mine, "--out", file);
+    const kept = await outside("kept", "--log", mine);
     assertEnded(
       kept,
       0,
@@ -151,7 +150,9 @@ describe("two appliances, of which one is lost, with the real programs", functio
     const numbered = await namesOnStick(`ALB_${mine.toUpperCase()}`);
     assert.equal(numbered.length, 2);
     const onStick = await Promise.all(numbered.map((name) => readFile(join(stick, name, "RECORDS.NDJSON"), "utf8")));
-    const records = await readFile(file, "utf8");
+    const restored = join(dir, "journal");
+    assertEnded(await outside("restore", "--log", mine, "--out", restored), 0, /Restored log .*: 2 bundles/);
+    const records = await readFile(join(restored, "0000000000000001.ndjson"), "utf8");
     assert.equal(records, onStick.join(""));
     assert.equal(records.includes(lost.uuid), false);
   });
@@ -167,9 +168,9 @@ describe("two appliances, of which one is lost, with the real programs", functio
     );
     const good = await readFile(bundle, "utf8");
     await writeFile(bundle, good.replace("there-1", "there-2"));
-    const changed = await outside("kept", "--log", other, "--out", join(dir, "bad.ndjson"));
+    const changed = await outside("restore", "--log", other, "--out", join(dir, "bad"));
     assert.notEqual(changed.code, 0);
-    assert.match(changed.err, /kept copy of bundle 1 was changed/);
+    assert.match(changed.err, /BUNDLE-SUMS/);
     await writeFile(bundle, good);
   });
 

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { type ApplianceConfig, parseApplianceConfig } from "../../config/appliance-config.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { UsageError } from "../run-tool.ts";
+import { archiveCommand } from "./archive-command.ts";
 import { checkStoreCommand } from "./check-store.ts";
 import { continueLogCommand } from "./continue-log.ts";
 import { createLogCommand } from "./create-log-command.ts";
@@ -18,6 +19,7 @@ const HELP = `airlockd: the appliance's service (mutual-TLS gRPC, the log)
   airlockd [--config FILE] --create-log FILE     once, after the ceremony: creates the log from genesis.json
   airlockd [--config FILE] --check-store         proves journal and index, byte by byte; airlockd must be stopped
   airlockd [--config FILE] --rebuild [--yes]     sets the index aside and makes it again from the proven journal
+  airlockd [--config FILE] --archive DIR         copies the journal's finished segments there, with SHA256SUMS; any time
   airlockd [--config FILE] --continue-log ACT --former DIR [--former-database DIR] [--also DIR ...]
         --reason TEXT            writes down, for the custodians to sign, how a new log would continue a lost one
         --approval FILE ... [--yes]   makes it, once enough of them have: airlock-custody act sign
@@ -43,6 +45,7 @@ const OPTIONS = {
   "create-log": { type: "string" },
   "check-store": { type: "boolean" },
   rebuild: { type: "boolean" },
+  archive: { type: "string" },
   "continue-log": { type: "string" },
   former: { type: "string" },
   "former-database": { type: "string" },
@@ -53,7 +56,7 @@ const OPTIONS = {
   help: { type: "boolean", short: "h" },
 } as const;
 
-const COMMANDS = ["check-config", "doctor", "create-log", "check-store", "rebuild", "continue-log"] as const;
+const COMMANDS = ["check-config", "doctor", "create-log", "check-store", "rebuild", "continue-log", "archive"] as const;
 
 /** `airlockd`: returns the exit code. */
 export async function airlockdMain(args: readonly string[]): Promise<ExitCode> {
@@ -71,6 +74,7 @@ export async function airlockdMain(args: readonly string[]): Promise<ExitCode> {
   }
   if (values.doctor === true) return await doctorCommand(config, values.json === true);
   if (values["create-log"] !== undefined) return await createLogCommand(config, values["create-log"]);
+  if (values.archive !== undefined) return await archiveCommand(config, values.archive);
   if (values["continue-log"] !== undefined) {
     return await continueLogCommand(config, {
       actFile: values["continue-log"],

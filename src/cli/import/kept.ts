@@ -1,8 +1,6 @@
-import { resolve } from "node:path";
 import { type ImporterState, sortedBundles } from "../../importer/importer-state.ts";
 import { countMissing } from "../../importer/join-bundles.ts";
 import { readJournal } from "../../importer/journal.ts";
-import { rebuildLog } from "../../importer/rebuild-log.ts";
 import { logDirectory, type Trust } from "../../importer/trust-store.ts";
 import { EXIT } from "../exit-codes.ts";
 import { formatCount } from "../text.ts";
@@ -11,7 +9,7 @@ import type { ImportCommand } from "./main.ts";
 import type { Output } from "./output.ts";
 import { chooseLog, stateDirectory } from "./state-directory.ts";
 
-/** `kept [--out FILE]`: what is known here of an appliance, and its records again when it is lost. */
+/** `kept`: what is known here of an appliance, for when it is lost. */
 export const keptCommand: ImportCommand = async (_words, options, output) => {
   const state = stateDirectory(options);
   const trust = await chooseLog(state, options.log);
@@ -22,19 +20,13 @@ export const keptCommand: ImportCommand = async (_words, options, output) => {
     return EXIT.nothingToDo;
   }
   const through = showKnown(trust, known, output);
-  if (options.out !== undefined) {
-    const path = resolve(options.out);
-    const { records, headHash } = await rebuildLog(path, directory, trust.log, known);
-    output.emit({ event: "rebuilt", file: path, records, headHash });
-    output.say(`Wrote records 1 to ${formatCount(records)} byte for byte, each chained to the one before:`);
-    output.say(`  ${path}`);
-  }
   output.say("If the appliance is lost:");
   output.say(`  delivered devices stay as they are; keep its device CA enabled in the Factory`);
   output.say(`  boards registered after record ${formatCount(through)} are unknown here: look for their uuids on`);
   output.say("  the line, or register them again at the new appliance, which is pinned");
   output.say("  beside this one");
-  output.say("Next: airlock-import report --out report.html, for whoever investigates");
+  output.say("Next: airlock-import restore --out DIR writes its journal again, for the custodians;");
+  output.say("      airlock-import report --out report.html is for whoever investigates");
   return EXIT.done;
 };
 

@@ -8,6 +8,7 @@ import { type Output, openOutput } from "./output.ts";
 import { planCommand } from "./plan.ts";
 import { receiptCommand } from "./receipt.ts";
 import { reportCommand } from "./report.ts";
+import { restoreCommand } from "./restore.ts";
 import { runCommand } from "./run.ts";
 import { trustCommand } from "./trust.ts";
 import { verifyCommand } from "./verify.ts";
@@ -31,7 +32,8 @@ const HELP = `airlock-import: verifies bundles, brings devices to the Factory, w
   airlock-import receipt [--receipt-to DIR] [--print-to DIR] [--qr]
                                                 the newest receipt once more
   airlock-import report --out FILE              one HTML page about everything imported
-  airlock-import kept [--out FILE]              what is known of an appliance here; its records, when it is lost
+  airlock-import kept                           what is known of an appliance here, for when it is lost
+  airlock-import restore --out DIR [MEDIUM...]  a dead appliance's journal again, from every bundle that was kept here
   airlock-import denied [list | clear UUID...] --api URL --token-file FILE
                                                 deny-list entries of devices that were imported here
   airlock-import denied snapshot --api URL --token-file FILE [--receipt-to DIR]
@@ -84,6 +86,7 @@ const COMMANDS: Readonly<Record<string, ImportCommand>> = {
   receipt: receiptCommand,
   report: reportCommand,
   kept: keptCommand,
+  restore: restoreCommand,
   denied: deniedCommand,
 };
 
