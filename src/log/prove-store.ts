@@ -9,13 +9,16 @@ import { DEFAULT_SEGMENT_BYTES, Journal } from "./journal.ts";
 import { checkHasSegments, listSegments } from "./journal-recovery.ts";
 import { levelHome, openForReading } from "./level-store.ts";
 import { proveCatalog } from "./prove-catalog.ts";
-import { proveIndex } from "./prove-index.ts";
+import { type IndexToProve, proveIndex } from "./prove-index.ts";
 import { type JournalProof, proveJournal } from "./prove-journal.ts";
+import { proveLedger } from "./prove-ledger.ts";
 import { type OnProgress, ReportWriter, type StoreReport } from "./store-report.ts";
 
 export interface StoreToProve {
   readonly journalDir: string;
   readonly databaseDir: string;
+  /** The signer's ledger, where it is to be compared; see LedgerToProve. */
+  readonly ledger?: { readonly lines: AsyncIterable<string> | undefined; readonly maxInFlight: number };
   readonly onProgress: OnProgress;
   /** Called with what there is to say so far, just before LevelDB is opened. */
   readonly onJournalProven: (report: StoreReport) => void;
@@ -27,14 +30,15 @@ export function snapshotOf(databaseDir: string): string {
 }
 
 /**
- * Proves journal, side file and index from the first byte to the last and says what is not as it must be. Changes no
- * store. The caller holds the log's lock. LevelDB may end the process over damaged tables, so it runs in one of its
+ * Proves journal, side file, the signer's ledger and the index from the first byte to the last and says what is not as
+ * it must be. Changes no store. The caller holds the log's lock. LevelDB may end the process over damaged tables, so it runs in one of its
  * own; the journal and its side file have been proven by then.
  * @throws Refusal `needs-person` when there is no log here
  */
 export async function proveStore({
   journalDir,
   databaseDir,
+  ledger,
   onProgress,
   onJournalProven,
 }: StoreToProve): Promise<StoreReport> {
@@ -49,17 +53,29 @@ export async function proveStore({
   const proof = await proveJournal({ disk: realDisk, directory: journalDir, known, ...around });
   const isJournalWhole = proof.holes.size === 0;
   proveCatalog({ bytes, sound, expected: proof.catalog, isJournalWhole, ...around });
-  onJournalProven(report.report());
-  await proveIndexOf({ journalDir, databaseDir, onProgress }, proof, report, wasClean);
+  const reader = await openReader(journalDir, proof);
+  try {
+    if (ledger !== undefined) await proveLedger({ ...ledger, ...proof, ...around, lineAt: reader.lineAt });
+    onJournalProven(report.report());
+    await proveIndexOf({ databaseDir, ...proof, ...around, lineAt: reader.lineAt });
+  } finally {
+    await reader.close();
+  }
   return report.report();
 }
 
-async function proveIndexOf(
-  { journalDir, databaseDir, onProgress }: Omit<StoreToProve, "onJournalProven">,
-  { catalog, holes }: JournalProof,
-  report: ReportWriter,
-  wasClean: boolean,
-): Promise<void> {
+/** Reads single lines of a journal that was walked through. */
+async function openReader(journalDir: string, { catalog }: JournalProof) {
+  const options = { disk: realDisk, directory: journalDir, segmentBytes: DEFAULT_SEGMENT_BYTES };
+  const journal = await Journal.open(options, await listSegments(realDisk, journalDir));
+  return {
+    lineAt: async (seq: number) => (await journal.read(seq, catalog.positionAt(seq))).toString("latin1"),
+    close: () => journal.close(),
+  };
+}
+
+async function proveIndexOf(proof: Omit<IndexToProve, "index"> & { readonly databaseDir: string }): Promise<void> {
+  const { databaseDir, report } = proof;
   const location = join(databaseDir, "index");
   const state = await levelHome(location).state();
   if (state !== "present") return report.damage("index", state === "absent" ? ABSENT : UNOPENABLE);
@@ -67,16 +83,9 @@ async function proveIndexOf(
   await snapshotIndex(location, snapshot);
   const index = await openForReading(snapshot).catch(() => undefined);
   if (index === undefined) return report.damage("index", UNOPENABLE);
-  const firsts = await listSegments(realDisk, journalDir);
-  const journal = await Journal.open(
-    { disk: realDisk, directory: journalDir, segmentBytes: DEFAULT_SEGMENT_BYTES },
-    firsts,
-  );
   try {
-    const lineAt = async (seq: number) => (await journal.read(seq, catalog.positionAt(seq))).toString("latin1");
-    await proveIndex({ index, catalog, holes, lineAt, wasClean, report, onProgress });
+    await proveIndex({ ...proof, index });
   } finally {
-    await journal.close();
     await index.close();
   }
 }

@@ -24,7 +24,7 @@ const LedgerLineSchema = z.object({
   certificates: z.int().nonnegative(),
   head: LogHeadSchema,
 });
-type LedgerLine = z.infer<typeof LedgerLineSchema>;
+export type LedgerLine = z.infer<typeof LedgerLineSchema>;
 
 export interface Reconciliation {
   readonly log: Pick<Log, "summary" | "hashAt" | "ledgerNumbers">;
@@ -82,7 +82,8 @@ async function findUnrecorded(reconciliation: Reconciliation, after: number): Pr
   return unissued;
 }
 
-function parseLedgerLine(text: string): LedgerLine {
+/** @throws Refusal STORE-HEAD `inconsistent` */
+export function parseLedgerLine(text: string): LedgerLine {
   try {
     return LedgerLineSchema.parse(JSON.parse(text));
   } catch (cause) {
@@ -90,7 +91,8 @@ function parseLedgerLine(text: string): LedgerLine {
   }
 }
 
-function isDeviceCertificate({ key, profile }: LedgerLine): boolean {
+/** Whether a line is of a certificate under the device CA: one that a record accounts for. */
+export function isDeviceCertificate({ key, profile }: LedgerLine): boolean {
   return key === "device-ca" && (profile === "device" || profile === "bundle");
 }
 

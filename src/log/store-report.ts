@@ -1,6 +1,6 @@
 import type { ControlId } from "../controls.ts";
 
-export type StoreName = "journal" | "side file" | "index";
+export type StoreName = "journal" | "side file" | "index" | "ledger";
 
 /** Something in a store that is not as it must be. */
 export interface StoreFinding {
@@ -21,6 +21,8 @@ export interface StoreTally {
   /** Lines and entries of the index that were compared. */
   indexLines: number;
   indexEntries: number;
+  /** Lines of the signer's ledger that were compared. */
+  ledgerLines: number;
 }
 
 /** What proving the stores came to. Numbers of findings are complete; of their sentences only the first are kept. */
@@ -33,7 +35,7 @@ export interface StoreReport {
   readonly tally: StoreTally;
 }
 
-export type ProvePhase = "journal" | "side file" | "index" | "index entries";
+export type ProvePhase = "ledger" | "journal" | "side file" | "index" | "index entries";
 export type OnProgress = (phase: ProvePhase, done: number, of: number) => void;
 
 const KEPT_PER_STORE = 20;
@@ -47,6 +49,7 @@ export class ReportWriter {
     sideEntries: 0,
     indexLines: 0,
     indexEntries: 0,
+    ledgerLines: 0,
   };
   readonly #kept: StoreFinding[] = [];
   readonly #counts = new Map<StoreName, number>();

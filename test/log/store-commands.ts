@@ -33,7 +33,7 @@ export async function makeStoredLog(): Promise<LogSite> {
 }
 
 /** The configuration of an appliance whose log this is. */
-async function writeConfig(site: LogSite): Promise<void> {
+export async function writeConfig(site: LogSite): Promise<void> {
   const toml = applianceToml({ appliance: 1, bridge: 2, foundries: 3 }, { module: "none", serial: "none" });
   await mkdir(join(site.root, "etc"), { recursive: true });
   await writeFile(join(site.root, "etc", "airlock.toml"), toml.replaceAll("../store/", "../"));

@@ -206,7 +206,7 @@ describe("continuing a rolled-back log in a new one", function () {
     for (const { request, answer } of boards.slice(0, 3)) {
       assert.equal(witness.certificateOf(request.uuid), answer.certificatePem);
     }
-    assertEnded(await daemon("--check-store"), 0);
+    assertEnded(await daemon("--check-store"), 0, /ledger +\d+ lines of the signer/, /Proven: .* the signer's ledger/);
   });
 
   it("BUNDLE-WHO refuses the new log's bundle until it is pinned, BUNDLE-JOIN then names the log that it continues", async () => {

@@ -7,11 +7,12 @@ import { withStoppedLog } from "./stopped-log.ts";
 
 /** `--check-store`: proves both stores, changes neither. Exit code 0, 5 for damage, 7 for an older copy. */
 export async function checkStoreCommand(config: ApplianceConfig): Promise<ExitCode> {
-  const report = await withStoppedLog(config, () => proveApart(config));
+  const report = await withStoppedLog(config, () => proveApart(config, true));
   process.stdout.write(storeReportText(report));
   const { alarms, damages, tally } = report;
   if (alarms + damages === 0) {
-    process.stdout.write(`Proven: ${formatCount(tally.records)} records in both stores\nNext: start airlockd\n`);
+    const where = tally.ledgerLines > 0 ? "both stores and the signer's ledger" : "both stores";
+    process.stdout.write(`Proven: ${formatCount(tally.records)} records in ${where}\nNext: start airlockd\n`);
   } else
     process.stdout.write(
       `Findings: ${formatCount(alarms + damages)}\nNext: as the findings say; nothing was changed\n`,
@@ -30,6 +31,9 @@ export function storeReportText({ tally, findings, alarms, damages, notes }: Sto
     journal: `${formatCount(tally.records)} records in ${formatCount(tally.segments)} segments, ${formatBytes(tally.journalBytes)}: form, numbers, chain`,
     "side file": `${formatCount(tally.sideEntries)} entries`,
     index: `${formatCount(tally.indexLines)} lines and ${formatCount(tally.indexEntries)} entries against the journal`,
+    ...(tally.ledgerLines > 0 && {
+      ledger: `${formatCount(tally.ledgerLines)} lines of the signer: chain, counts, heads, certificates against the journal`,
+    }),
   };
   const lines = Object.entries(counts).map(([store, text]) => `  ${store.padEnd(9)}  ${text}`);
   for (const note of notes) lines.push(`  note       ${note}`);

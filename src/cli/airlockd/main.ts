@@ -17,7 +17,8 @@ const HELP = `airlockd: the appliance's service (mutual-TLS gRPC, the log)
   airlockd [--config FILE] --check-config        reads the configuration and says what is wrong with it
   airlockd [--config FILE] --doctor [--json]     as root: looks the whole machine over, a line for each check
   airlockd [--config FILE] --create-log FILE     once, after the ceremony: creates the log from genesis.json
-  airlockd [--config FILE] --check-store         proves journal and index, byte by byte; airlockd must be stopped
+  airlockd [--config FILE] --check-store         proves journal, index and the signer's ledger, byte by byte, and
+                                                 their agreement; airlockd must be stopped, airlock-signer may run
   airlockd [--config FILE] --rebuild [--yes]     sets the index aside and makes it again from the proven journal
   airlockd [--config FILE] --archive DIR         copies the journal's finished segments there, with SHA256SUMS; any time
   airlockd [--config FILE] --continue-log ACT --former DIR [--former-database DIR] [--also DIR ...]

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { ApplianceConfig } from "../../config/appliance-config.ts";
 import { abortedProof, snapshotOf } from "../../log/prove-store.ts";
 import type { ProvePhase, StoreReport } from "../../log/store-report.ts";
+import { MAX_IN_FLIGHT } from "../../service.ts";
 import { openProgress } from "../progress.ts";
 import type { FromProver } from "./prove-store-child.ts";
 
@@ -15,14 +16,18 @@ const PROGRAM = fileURLToPath(
 /**
  * Proves the stores in a process of its own, with a bar on a terminal. A process that LevelDB takes down is a result:
  * the index is damaged. The caller holds the log.
+ * @param isWithLedger whether the signer's ledger is compared too
  * @throws Error when the process ended before it had read the journal
  */
-export async function proveApart({ store }: ApplianceConfig): Promise<StoreReport> {
+export async function proveApart({ store, signer }: ApplianceConfig, isWithLedger = false): Promise<StoreReport> {
   const progress = openProgress();
   let phase: ProvePhase | undefined;
   let journalProven: StoreReport | undefined;
   let proven: StoreReport | undefined;
-  const child = fork(PROGRAM, [store.journal, store.database], { stdio: ["ignore", "ignore", "ignore", "ipc"] });
+  const ledger = isWithLedger ? [signer.socket, signer.ledger, String(MAX_IN_FLIGHT)] : [];
+  const child = fork(PROGRAM, [store.journal, store.database, ...ledger], {
+    stdio: ["ignore", "ignore", "ignore", "ipc"],
+  });
   child.on("message", (message: FromProver) => {
     if (message.kind === "proven") proven = message.report;
     else if (message.kind === "journal-proven") journalProven = message.report;

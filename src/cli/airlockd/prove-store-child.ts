@@ -1,5 +1,6 @@
 import { proveStore } from "../../log/prove-store.ts";
 import type { ProvePhase, StoreReport } from "../../log/store-report.ts";
+import { ledgerLines } from "./ledger-lines.ts";
 
 /** What the proving process says to its parent. */
 export type FromProver =
@@ -9,14 +10,17 @@ export type FromProver =
 
 const REPORT_MS = 100;
 
-/** Started by prove-apart.ts with the two directories: whatever LevelDB does to this process happens to it alone. */
-const [journalDir = "", databaseDir = ""] = process.argv.slice(2);
+/** Started by prove-apart.ts with the directories, and the signer's socket where its ledger is to be proven too: whatever LevelDB does to this process happens to it alone. */
+const [journalDir = "", databaseDir = "", socket, ledgerDir = "", maxInFlight] = process.argv.slice(2);
 const tell = (message: FromProver) => void process.send?.(message);
 let toldAt = 0;
 let toldPhase: ProvePhase | undefined;
 const report = await proveStore({
   journalDir,
   databaseDir,
+  ...(socket === undefined
+    ? {}
+    : { ledger: { lines: await ledgerLines(socket, ledgerDir), maxInFlight: Number(maxInFlight) } }),
   onProgress: (phase, done, of) => {
     const now = Date.now();
     if (phase === toldPhase && done < of && now - toldAt < REPORT_MS) return;
