@@ -30,7 +30,7 @@ try {
   const random = new SeededRandom(seed);
   const kills: KillRound[] = [];
   for (let round = 1; round <= rounds; round++) {
-    const kill = await killRound(site, `kill-${round}`, STATIONS, random.between(1, 250));
+    const kill = await killRound(site, `kill-${round}`, STATIONS, random.between(1, 60));
     kills.push(kill);
     console.log(
       `round ${round}: ${kill.answered} answered, ${kill.recorded} on record at the kill; 100 of 100 after it`,

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { setTimeout as pause } from "node:timers/promises";
 import { encodeAct, type ProposedAct } from "../../src/log/proposed-act.ts";
 import { Refusal } from "../../src/refusal.ts";
 import { openCustodyClient } from "../../src/rpc/custody-client.ts";
-import { openRegistrationClient } from "../../src/rpc/registration-client.ts";
+import { openRegistrationClient, type StationRequest } from "../../src/rpc/registration-client.ts";
 import { CUSTODIANS } from "../../src/sandbox/create-site.ts";
 import type { OrderedSite } from "./custody-programs.ts";
 import { makeRequest } from "./station.ts";
@@ -32,14 +31,15 @@ export async function decideTogether(site: OrderedSite, act: ProposedAct): Promi
 }
 
 /**
- * Opens an order of 100, lets the stations ask for 200 boards at once, kills airlockd -9 in the middle, restarts it and
- * asks for every board again: exactly 100 certificates, whatever was under way (ORDER-QUOTA).
+ * Opens an order of 100, lets the stations ask for 200 boards at once, kills airlockd -9 as soon as so many answers have
+ * come, restarts it and asks for every board again: exactly 100 certificates, whatever was under way (ORDER-QUOTA).
+ * @param killAfterAnswers 1 to 100; more are on record by then, or on their way
  */
 export async function killRound(
   site: OrderedSite,
   id: string,
   stations: readonly string[],
-  killAfterMs: number,
+  killAfterAnswers: number,
 ): Promise<KillRound> {
   const identities = await Promise.all(stations.map((name) => site.identity(name)));
   const clients = identities.map((identity) => openRegistrationClient(identity));
@@ -50,9 +50,16 @@ export async function killRound(
   const terms = { id, count: UNITS, replacements: 0, ...dates, stations, production: "allow" } as const;
   await decideTogether(site, { kind: "order-open", order: terms });
   const requests = Array.from({ length: REQUESTS }, () => makeRequest());
-  const ask = () => Promise.allSettled(requests.map((request, i) => clients[i % clients.length]?.register(request)));
+  let answers = 0;
+  const enough = Promise.withResolvers<void>();
+  const register = async (request: StationRequest, i: number) => {
+    await clients[i % clients.length]?.register(request);
+    answers += 1;
+    if (answers >= killAfterAnswers) enough.resolve();
+  };
+  const ask = () => Promise.allSettled(requests.map(register));
   const first = ask();
-  await pause(killAfterMs);
+  await enough.promise;
   await site.kill();
   const answered = count(await first, "issued");
   await site.restart();

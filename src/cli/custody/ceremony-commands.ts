@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isoUtc, systemClock } from "../../clock.ts";
@@ -6,6 +6,7 @@ import { parseApplianceConfig } from "../../config/appliance-config.ts";
 import { connectSigner } from "../../hsm/signer-client.ts";
 import type { CaFinding } from "../../issuance/check-device-ca.ts";
 import { Refusal } from "../../refusal.ts";
+import { checkWords } from "../../transfer/check-words.ts";
 import { parsePem } from "../../x509/pem.ts";
 import { confirm } from "../confirm.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
@@ -37,7 +38,11 @@ export async function initCommand(values: CustodyOptions): Promise<ExitCode> {
     const result = await runCeremony(parts, papers, commonName);
     const transcript = encodeTranscript(parts.config, isoUtc(parts.clock.nowMs()), result);
     await papers.write("transcript.txt", transcript);
+    const sha256 = createHash("sha256").update(transcript).digest("hex");
     process.stdout.write(`${transcript}
+transcript.txt sha256  ${sha256}
+check words            ${checkWords(sha256)}
+
 Next: carry ${join(out, "device-ca.csr")} to the Factory root and have it signed:
   fioctl keys ca sign device-ca.csr --pki-dir DIR > device-ca.pem
 or: openssl x509 -req -in device-ca.csr -CA factory_ca.pem -CAkey factory_ca.key -days 3650 -sha256 \\
