@@ -66,11 +66,14 @@ export class ServerCertificateKeeper {
   }
 
   async #renew(): Promise<void> {
-    const { identity, issue, store, use } = this.#parts;
+    const { identity, issue, store, use, logger } = this.#parts;
     const certificate = await issue();
-    await store(certificate);
     use({ ...identity, certificate });
     this.#notAfterMs = endOf(certificate);
+    // A sandbox may show the file read-only; then every start renews it in memory.
+    await store(certificate).catch((error: unknown) =>
+      logger.warn({ err: error }, "the renewed server certificate is in use, but could not be stored in its file"),
+    );
   }
 }
 

@@ -57,6 +57,8 @@ let lines: SecretLines | undefined;
  * @returns undefined when nobody is there
  */
 export async function askSecret(question: string): Promise<Buffer | undefined> {
+  // Log lines of this moment come out first, or they would bury the question.
+  await new Promise((resolve) => setTimeout(resolve, 200));
   process.stderr.write(`${question}\nPIN: `);
   const isTerminal = process.stdin.isTTY;
   if (isTerminal) process.stdin.setRawMode(true);

@@ -11,6 +11,7 @@ export interface OpenedPin {
 }
 
 const WHEN_NONE = {
+  ceremony: "The HSM is sealed: type its PIN here, or give shares to airlock-custody shares split --share",
   prompt: "The HSM is sealed: the PIN must be typed at the signer's own console.",
   shares: "The HSM is sealed: custodians must present their shares, with airlock-custody shares present",
 } as const;
@@ -21,10 +22,11 @@ const WHEN_NONE = {
  */
 export async function openPin(
   { pin, pin_file }: ApplianceConfig["signer"],
+  isCeremony: boolean,
   credentialsDirectory: string | undefined,
 ): Promise<OpenedPin> {
   if (pin !== "file") {
-    const held = new HeldPin(WHEN_NONE[pin]);
+    const held = new HeldPin(WHEN_NONE[isCeremony ? "ceremony" : pin]);
     return { source: held, held };
   }
   // The configuration's own check: a file is named.

@@ -39,16 +39,20 @@ export class LedgerReader {
     return takePage(lines, after, last);
   }
 
-  /** Whether any line has the profile: reads the whole file, so for the ceremony alone. */
-  async hasProfile(profile: Profile): Promise<boolean> {
+  /**
+   * SHA-256 of what the first line of this profile signed, undefined when there is none: reads the whole file, so for
+   * the ceremony alone.
+   */
+  async firstSigned(profile: Profile): Promise<string | undefined> {
     const { size } = await this.#file.stat();
-    const needle = `"profile":"${profile}"`;
+    const needle = `"profile":"${profile}","tbs":"`;
     for (let from = 0; from < size; from += SCAN_BYTES) {
       const length = Math.min(size - from, SCAN_BYTES + MAX_LINE_BYTES);
       const bytes = await readExactly(this.#file, from, length);
-      if (bytes.includes(needle)) return true;
+      const at = bytes.indexOf(needle);
+      if (at >= 0) return bytes.toString("latin1", at + needle.length, at + needle.length + 64);
     }
-    return false;
+    return undefined;
   }
 
   /** Offset at which line `number` begins. */

@@ -45,7 +45,7 @@ export interface RunningSigner {
 export async function runSigner(config: ApplianceConfig, around: SignerSurroundings): Promise<RunningSigner> {
   const { signer } = config;
   const { isCeremony, clock, onFatal } = around;
-  const pin = await openPin(signer, around.credentialsDirectory);
+  const pin = await openPin(signer, isCeremony, around.credentialsDirectory);
   const ledger = await openLedger({ directory: signer.ledger, isCreating: isCeremony, clock, onFailure: onFatal });
   try {
     return await serve(config, around, ledger, pin);
@@ -109,10 +109,10 @@ async function serve(
   const server = new SignerServer(socket, (request) => answerRequest(core, request), logger);
   await claimSocket(signer.socket, "Another signer answers on this socket: stop it first.", 0o660, socket);
   await pool.start();
-  const isAsking = signer.pin === "prompt" || (signer.pin === "shares" && isCeremony);
-  if (isAsking && around.askPin !== undefined) void askForPin({ pool, sealing, ask: around.askPin, logger });
   const { state, keys, ledger } = core.status();
   logger.info({ state, isCeremony, keys: keys.map(({ label }) => label), ledger }, "the signer answers");
+  const isAsking = signer.pin === "prompt" || (signer.pin === "shares" && isCeremony);
+  if (isAsking && around.askPin !== undefined) void askForPin({ pool, sealing, ask: around.askPin, logger });
   return {
     async close() {
       await server.close();

@@ -82,7 +82,9 @@ export class SignerCore {
     if (this.#ceremonies.has(profile)) throw signedBefore();
     this.#ceremonies.add(profile);
     try {
-      if (await this.#parts.reader.hasProfile(profile)) throw signedBefore();
+      const former = await this.#parts.reader.firstSigned(profile);
+      // The very same bytes again are no second certificate: a crash kept the first signature from being written down.
+      if (former !== undefined && former !== hash("sha256", bytes, "hex")) throw signedBefore();
       const { head } = this.#parts.ledger.state();
       return await this.#signAdmitted({ key, tbs: bytes, profile, head });
     } finally {
@@ -180,7 +182,11 @@ type KeyFlags = Partial<
 >;
 
 function signedBefore(): Refusal {
-  return new Refusal("SIGNER-GATE", "conflict", "The ledger shows that this was signed at the ceremony already.");
+  return new Refusal(
+    "SIGNER-GATE",
+    "conflict",
+    "The ledger shows that other bytes were signed at the ceremony already.",
+  );
 }
 
 function notReady(): Refusal {

@@ -48,7 +48,10 @@ describe("checking a client's connection", function () {
     assert.match(await check({ key: other.key }), /^files: the key is not the certificate's/);
     assert.match(await check({ certificate: "nothing" }), /^files: .* no PEM file/);
     assert.match(await check(other), /^CA: the certificate is not of this line CA/);
-    assert.match(await check({}, { role: "operator" }), /^role: the certificate is a station's, not a operator's/);
+    assert.match(
+      await check({}, { role: "operator" }),
+      /^role: the certificate is a station's, not that of role operator/,
+    );
     assert.match(await check({}, { name: "line-9" }), /^name: its name is station-1, not line-9/);
     assert.match(await check({}, { nowMs: Date.now() - YEAR_MS }), /^dates: the certificate begins on .*clock right/);
     assert.match(await check({}, { nowMs: Date.now() + 4 * YEAR_MS }), /^dates: the certificate ended on/);

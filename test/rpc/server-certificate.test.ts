@@ -21,6 +21,7 @@ describe("the server's own certificate", () => {
   let server: RpcServer;
   const stored: string[] = [];
   let failure: Refusal | undefined;
+  let isReadOnly = false;
 
   const keeperOf = (first: TlsIdentity) =>
     new ServerCertificateKeeper({
@@ -32,7 +33,10 @@ describe("the server's own certificate", () => {
         if (failure !== undefined) throw failure;
         return (await pki.serverIdentity(clock.ms, first.key)).certificate;
       },
-      store: async (pem) => void stored.push(pem),
+      store: async (pem) => {
+        stored.push(pem);
+        if (isReadOnly) throw new Error("EROFS");
+      },
       use: (next) => server.replaceIdentity(next),
     });
 
@@ -52,6 +56,15 @@ describe("the server's own certificate", () => {
     clock.ms = startMs;
     stored.length = 0;
     failure = undefined;
+    isReadOnly = false;
+  });
+
+  it("ROLE-METHOD is in use also where its file cannot be written", async () => {
+    isReadOnly = true;
+    clock.ms = startMs + (SERVER_DAYS - 1) * DAY_MS;
+    const keeper = keeperOf(identity);
+    assert.equal(await keeper.renewIfDue(), true);
+    assert.ok(keeper.notAfterMs > clock.ms + 180 * DAY_MS);
   });
 
   it("ROLE-METHOD is left alone while it lasts, and renewed over the same key half a year before its end", async () => {

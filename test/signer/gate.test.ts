@@ -311,14 +311,19 @@ describe("the ceremony's gate", function () {
     await program.stop();
     program = await site.start("--ceremony");
     await assert.rejects(signer.generateKeys(), ONCE);
-    await assert.rejects(signer.signCeremony("device-ca", csrInfo(await keyOf("device-ca"))), ONCE);
+    await assert.rejects(signer.signCeremony("device-ca", csrInfo(await keyOf("device-ca"), "fio-other")), ONCE);
     await assert.rejects(signer.signCeremony("line-ca", lineCaTbs(await keyOf("line-ca"))), ONCE);
     assert.deepEqual([await linesOf("ceremony-csr"), await linesOf("ceremony-line-ca")], [1, 1]);
   });
+
+  it("SIGNER-GATE signs the ceremony's very same bytes again, for a crash may have lost the signature", async () => {
+    await signer.signCeremony("device-ca", csrInfo(await keyOf("device-ca")));
+    assert.equal(await linesOf("ceremony-csr"), 2);
+  });
 });
 
-function csrInfo(spkiDer: Buffer): Buffer {
-  return buildDeviceCaCsrInfo({ commonName: "fio-test", factory: FACTORY, spkiDer });
+function csrInfo(spkiDer: Buffer, commonName = "fio-test"): Buffer {
+  return buildDeviceCaCsrInfo({ commonName, factory: FACTORY, spkiDer });
 }
 
 function lengthPrefix(length: number): Buffer {

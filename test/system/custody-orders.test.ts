@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { Refusal } from "../../src/refusal.ts";
 import { openCustodyClient } from "../../src/rpc/custody-client.ts";
 import { openRegistrationClient } from "../../src/rpc/registration-client.ts";
@@ -8,6 +7,7 @@ import { openTransferClient } from "../../src/rpc/transfer-client.ts";
 import { CUSTODIANS, OPERATOR, STATION } from "../../src/sandbox/create-site.ts";
 import { runProgram } from "../../src/sandbox/programs.ts";
 import { makeOrderedSite, type OrderedSite } from "../support/custody-programs.ts";
+import { killRound } from "../support/order-kill-round.ts";
 import { makeRequest } from "../support/station.ts";
 
 const [ALICE, BOB] = CUSTODIANS;
@@ -20,12 +20,6 @@ function isDual(error: unknown): boolean {
 
 function isForbidden(error: unknown): boolean {
   return error instanceof Refusal && error.control === "ROLE-METHOD" && error.code === "forbidden";
-}
-
-/** The refusal's control, or what else came of it. */
-function outcomeOf(settled: PromiseSettledResult<unknown>): string {
-  if (settled.status === "fulfilled") return "issued";
-  return settled.reason instanceof Refusal ? settled.reason.control : String(settled.reason);
 }
 
 describe("custodians at work", function () {
@@ -150,26 +144,10 @@ describe("custodians at work", function () {
   });
 
   it(`ORDER-QUOTA holds exactly over kill -9, ${ROUNDS} rounds of 200 parallel requests against 100 units`, async () => {
+    await decide("order-close", "--order", "first");
     for (let round = 0; round < ROUNDS; round++) {
-      const id = `round-${round}`;
-      await decide("order-open", "--order", id, "--count", "100", ...ORDER);
-      await decide("order-close", "--order", round === 0 ? "first" : `round-${round - 1}`);
-      const requests = Array.from({ length: 200 }, () => makeRequest());
-      const client = openRegistrationClient(await site.identity(STATION));
-      const attempts = Promise.allSettled(requests.map((request) => client.register(request)));
       // Somewhere in the middle; what was answered and what was recorded differ from round to round.
-      await pause(20 + 30 * round);
-      await site.kill();
-      const answered = (await attempts).map(outcomeOf).filter((outcome) => outcome === "issued").length;
-      client.close();
-      await site.restart();
-      const again = openRegistrationClient(await site.identity(STATION));
-      const repeated = (await Promise.allSettled(requests.map((request) => again.register(request)))).map(outcomeOf);
-      again.close();
-      assert.equal(repeated.filter((outcome) => outcome === "issued").length, 100);
-      assert.equal(repeated.filter((outcome) => outcome === "ORDER-QUOTA").length, 100);
-      assert.ok(answered <= 100);
-      assert.equal((await orderOf(id))?.made, 100n);
+      await killRound(site, `round-${round}`, [STATION], 1 + 20 * round);
     }
   });
 });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parseShareFile } from "../../src/cli/custody/share-file.ts";
 import { Refusal } from "../../src/refusal.ts";
 import { openCustodyClient } from "../../src/rpc/custody-client.ts";
+import { askHealth } from "../../src/rpc/health-client.ts";
 import { openRegistrationClient } from "../../src/rpc/registration-client.ts";
 import { openTransferClient } from "../../src/rpc/transfer-client.ts";
 import { CUSTODIANS, OPERATOR, STATION } from "../../src/sandbox/create-site.ts";
@@ -108,15 +109,22 @@ describe("an appliance unsealed by custodians' shares", function () {
   });
 
   it("DUAL-CONTROL seals at one custodian's word: health and new boards stop, everything stored goes on", async () => {
+    const operator = openTransferClient(await site.identity(OPERATOR));
+    await operator.seal(false);
+    assert.equal((await askHealth(await site.identity(STATION))).isServing, true);
     const { code, out } = await site.custody(ALICE, "seal", "--yes");
     assert.equal(code, EXIT.done);
+    assert.equal((await askHealth(await site.identity(STATION))).isServing, false);
     assert.match(out, /Sealed\.\nNext: custodians present their shares/);
     assert.match(await audit(), new RegExp(`${ALICE} +sealed the HSM`));
     await assert.rejects(register(makeRequest()), isSealed);
     assert.equal((await register()).alreadyIssued, true);
-    const operator = openTransferClient(await site.identity(OPERATOR));
-    assert.equal((await operator.status()).queued, 2n);
-    assert.deepEqual(await operator.bundles(), []);
+    assert.equal((await operator.status()).awaitingReceipt, 2n);
+    assert.equal((await operator.bundles()).length, 1);
+    let bytes = 0;
+    for await (const { chunk } of operator.read(1)) bytes += chunk.length;
+    assert.ok(bytes > 2_000);
+    await assert.rejects(operator.seal(true), isSealed);
     operator.close();
   });
 

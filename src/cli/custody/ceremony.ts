@@ -1,6 +1,6 @@
 import type { Clock } from "../../clock.ts";
 import type { ApplianceConfig } from "../../config/appliance-config.ts";
-import type { KeyLabel, SignerKey, SignerStatus } from "../../hsm/messages.ts";
+import { KEY_LABELS, type KeyLabel, type SignerKey, type SignerStatus } from "../../hsm/messages.ts";
 import type { CeremonySigner } from "../../hsm/signer-client.ts";
 import { Refusal } from "../../refusal.ts";
 import { parseCaCertificate } from "../../x509/ca-certificate.ts";
@@ -10,7 +10,7 @@ import { buildLineCaTbs } from "../../x509/line-template.ts";
 import { encodePem } from "../../x509/pem.ts";
 import { signatureAlgorithmFor } from "../../x509/signature.ts";
 import { randomSerial } from "../../x509/template.ts";
-import { writeFileDurably } from "../files.ts";
+import type { Papers } from "./papers.ts";
 
 const YEAR_MS = 365 * 86_400_000;
 /** The line CA outlives the device CA's 10 years, so that clients never lapse with the gap's own PKI. */
@@ -21,6 +21,8 @@ export interface CeremonyParts {
   readonly signer: CeremonySigner;
   readonly clock: Clock;
   readonly randomBytes: (count: number) => Buffer;
+  /** Whole or not at all, durable when it resolves. */
+  readonly writeFile: (path: string, content: string | Uint8Array, mode?: number) => Promise<void>;
 }
 
 export interface CeremonyResult {
@@ -32,11 +34,13 @@ export interface CeremonyResult {
 
 /**
  * The first half of the ceremony: three keys in the HSM, the line CA's certificate (written to its configured place)
- * and the device CA's CSR for the Factory root.
- * @throws Refusal when the signer is not in ceremony mode or the keys exist already
+ * and the device CA's CSR for the Factory root. Interrupted anywhere, it goes on when it is run again with the same
+ * papers: what is to be signed is on paper before it is signed, so that only the very same bytes are ever signed twice.
+ * @throws Refusal when the signer is not in ceremony mode, or the keys exist and are not of a ceremony on these papers
  */
-export async function runCeremony(parts: CeremonyParts, commonName: string): Promise<CeremonyResult> {
-  const { signer, config } = parts;
+export async function runCeremony(parts: CeremonyParts, papers: Papers, commonName: string): Promise<CeremonyResult> {
+  const { signer } = parts;
+  await checkNotHeld(papers);
   const before = await signer.status();
   if (!before.isCeremony) {
     throw new Refusal(
@@ -45,18 +49,45 @@ export async function runCeremony(parts: CeremonyParts, commonName: string): Pro
       "The signer is not in ceremony mode. Stop airlockd and start: airlock-signer --ceremony",
     );
   }
-  const keys = await signer.generateKeys();
-  const lineCaPem = await signLineCa(parts, spkiOf(keys, "line-ca"));
-  await writeFileDurably(config.signer.line_ca, lineCaPem);
-  const info = buildDeviceCaCsrInfo({ commonName, factory: config.site.factory, spkiDer: spkiOf(keys, "device-ca") });
-  const signature = await signer.signCeremony("device-ca", info);
-  // A CSR has the same outer shape as a certificate (RFC 2986 section 4).
-  const csr = assembleCertificate(info, signatureAlgorithmFor("P-256"), signature.signature);
-  const deviceCaCsrPem = encodePem(csr, "CERTIFICATE REQUEST");
+  const keys = await makeKeys(signer, papers, before.tokenSerial);
+  const lineCaPem = await makeLineCa(parts, papers, spkiOf(keys, "line-ca"));
+  const deviceCaCsrPem = await makeCsr(parts, papers, commonName, spkiOf(keys, "device-ca"));
   return { status: await signer.reload(), keys, deviceCaCsrPem, lineCaPem };
 }
 
-async function signLineCa({ config, signer, clock, randomBytes }: CeremonyParts, spkiDer: Buffer): Promise<string> {
+async function checkNotHeld(papers: Papers): Promise<void> {
+  if ((await papers.read("transcript.txt")) === undefined) return;
+  const sentence = "The ceremony was held already: its transcript is there. Go on with airlock-custody install-cert";
+  throw new Refusal("SIGNER-GATE", "conflict", sentence);
+}
+
+/** Keys that exist are taken only when these papers say that this ceremony was about to make them in this token. */
+async function makeKeys(signer: CeremonySigner, papers: Papers, tokenSerial: string): Promise<readonly SignerKey[]> {
+  const begun = await papers.read("ceremony-begun");
+  if (begun !== undefined && begun !== tokenSerial) {
+    const sentence = "These papers are of a ceremony with another token. Give the right token, or another --out";
+    throw new Refusal("SIGNER-GATE", "conflict", sentence);
+  }
+  const { keys } = await signer.status();
+  if (begun !== undefined && keys.length === KEY_LABELS.length) return keys;
+  await papers.write("ceremony-begun", tokenSerial);
+  // Refused while the token has any of the three: one or two are what a crash left, or were not made here.
+  return await signer.generateKeys();
+}
+
+async function makeLineCa(parts: CeremonyParts, papers: Papers, spkiDer: Buffer): Promise<string> {
+  const tbs = await settleLineCaTbs(parts, papers, spkiDer);
+  const { signature } = await parts.signer.signCeremony("line-ca", tbs);
+  const der = assembleCertificate(tbs, signatureAlgorithmFor("P-256"), signature);
+  checkIssued(der, tbs, parseCaCertificate(der));
+  const pem = encodePem(der, "CERTIFICATE");
+  await parts.writeFile(parts.config.signer.line_ca, pem);
+  return pem;
+}
+
+async function settleLineCaTbs({ config, clock, randomBytes }: CeremonyParts, papers: Papers, spkiDer: Buffer) {
+  const settled = await papers.read("line-ca.tbs");
+  if (settled !== undefined) return Buffer.from(settled, "base64");
   const nowMs = clock.nowMs();
   const tbs = buildLineCaTbs({
     appliance: config.site.appliance,
@@ -65,10 +96,19 @@ async function signLineCa({ config, signer, clock, randomBytes }: CeremonyParts,
     notBeforeMs: nowMs - 5 * 60_000,
     notAfterMs: nowMs + LINE_CA_YEARS * YEAR_MS,
   });
-  const { signature } = await signer.signCeremony("line-ca", tbs);
-  const der = assembleCertificate(tbs, signatureAlgorithmFor("P-256"), signature);
-  checkIssued(der, tbs, parseCaCertificate(der));
-  return encodePem(der, "CERTIFICATE");
+  await papers.write("line-ca.tbs", tbs.toString("base64"));
+  return tbs;
+}
+
+/** The same key and name give the same bytes, so nothing need be settled beforehand. */
+async function makeCsr({ signer, config }: CeremonyParts, papers: Papers, commonName: string, spkiDer: Buffer) {
+  const info = buildDeviceCaCsrInfo({ commonName, factory: config.site.factory, spkiDer });
+  const { signature } = await signer.signCeremony("device-ca", info);
+  // A CSR has the same outer shape as a certificate (RFC 2986 section 4).
+  const csr = assembleCertificate(info, signatureAlgorithmFor("P-256"), signature);
+  const pem = encodePem(csr, "CERTIFICATE REQUEST");
+  await papers.write("device-ca.csr", pem);
+  return pem;
 }
 
 /** Public half of one of the token's keys, SPKI DER. */

@@ -60,7 +60,7 @@ function checkFiles(
       `the certificate is a ${saidRole}'s`,
       saidRole === ""
         ? "the certificate is no line client's at all"
-        : `the certificate is a ${saidRole}'s, not a ${role}'s: enrol the right one`,
+        : `the certificate is a ${saidRole}'s, not that of role ${role}: enrol the right one`,
     ),
     finding(
       "name",

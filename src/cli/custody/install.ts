@@ -14,7 +14,6 @@ import { spkiSha256 } from "../../x509/key-policy.ts";
 import { encodePem, parsePem } from "../../x509/pem.ts";
 import { signatureAlgorithmFor } from "../../x509/signature.ts";
 import { randomSerial } from "../../x509/template.ts";
-import { writeFileDurably } from "../files.ts";
 import { type CeremonyParts, spkiOf } from "./ceremony.ts";
 
 /** Before the log exists, its head is nothing. */
@@ -45,14 +44,23 @@ interface Cas {
   readonly lineCa: CaCertificate;
 }
 
-/** Looks at the certificate that came back from the Factory root; nothing is written. */
+/**
+ * Looks at the certificate that came back from the Factory root; nothing is written.
+ * @throws Refusal when one of the findings stands in the way; it names them all
+ */
 export function examine(
   config: ApplianceConfig,
-  cas: Omit<Cas, "lineCa">,
+  deviceCaPem: string,
+  rootPem: string,
   spkiDer: Buffer,
   nowMs: number,
 ): CaFinding[] {
-  return examineDeviceCa(cas.deviceCa, { spkiDer, root: cas.root, factory: config.site.factory, nowMs });
+  const expected = { spkiDer, root: readCa(rootPem), factory: config.site.factory, nowMs };
+  const findings = examineDeviceCa(readCa(deviceCaPem), expected);
+  const refused = findings.filter(({ verdict }) => verdict === "refused");
+  if (refused.length === 0) return findings;
+  const reasons = refused.map(({ detail }) => detail).join("; ");
+  throw new Refusal("KEY-CAPTIVE", "malformed", `The certificate was not installed: ${reasons}.`);
 }
 
 /**
@@ -71,22 +79,12 @@ export async function install(
   const { config, signer, clock } = parts;
   const cas = { root: readCa(rootPem), deviceCa: readCa(deviceCaPem), lineCa: readCa(lineCaPem) };
   const { keys } = await signer.status();
-  const findings = examine(config, cas, spkiOf(keys, "device-ca"), clock.nowMs());
-  if (findings.some(({ verdict }) => verdict === "refused")) {
-    throw new Refusal(
-      "KEY-CAPTIVE",
-      "malformed",
-      `The certificate was not installed: ${findings
-        .filter(({ verdict }) => verdict === "refused")
-        .map(({ detail }) => detail)
-        .join("; ")}.`,
-    );
-  }
+  const findings = examine(config, deviceCaPem, rootPem, spkiOf(keys, "device-ca"), clock.nowMs());
   // In its place first: the gate compares issuer and key with what is installed.
-  await writeFileDurably(config.signer.device_ca, encodePem(cas.deviceCa.der, "CERTIFICATE"));
+  await parts.writeFile(config.signer.device_ca, encodePem(cas.deviceCa.der, "CERTIFICATE"));
   await signer.reload();
   const bundle = await signBundleCertificate(parts, cas.deviceCa, spkiOf(keys, "bundle-sign"));
-  await writeFileDurably(config.service.bundle_certificate, bundle.pem);
+  await parts.writeFile(config.service.bundle_certificate, bundle.pem);
   await makeServerIdentity(parts, cas.lineCa);
   const enrolled = [];
   for (const { name, csr } of custodians) {
@@ -176,7 +174,7 @@ async function signBundleCertificate(
 
 /** The server's own key is a file: it proves the address to clients and signs nothing else. */
 async function makeServerIdentity(
-  { config, signer, clock, randomBytes }: CeremonyParts,
+  { config, signer, clock, randomBytes, writeFile }: CeremonyParts,
   lineCa: CaCertificate,
 ): Promise<void> {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -187,6 +185,6 @@ async function makeServerIdentity(
     { signer, clock, randomBytes, lineCa, appliance, names, head: NO_HEAD },
     key,
   );
-  await writeFileDurably(config.service.tls_key, key, 0o600);
-  await writeFileDurably(config.service.tls_certificate, certificate);
+  await writeFile(config.service.tls_key, key, 0o600);
+  await writeFile(config.service.tls_certificate, certificate);
 }

@@ -20,7 +20,7 @@ export function encodeTranscript(config: ApplianceConfig, at: string, result: Ce
     "",
     `device-ca CSR sha256   ${sha256(result.deviceCaCsrPem)}  (the PEM file)`,
     `line CA sha256         ${sha256(result.lineCaPem)}  (the PEM file)`,
-    `share key sha256       ${fingerprintOf(result.status.sealing)}  (what custodians' shares are encrypted to)`,
+    `share key sha256       ${fingerprintOf(result.status.sealing)}  (shares are encrypted to it)`,
     `ledger                 line ${result.status.ledger.number}, ${result.status.ledger.hash}`,
     "",
     "Custodian ____________________   Custodian ____________________   Witness ____________________",
