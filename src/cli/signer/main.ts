@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { type BaseLogger, pino } from "pino";
 import { systemClock } from "../../clock.ts";
@@ -41,7 +42,11 @@ export async function signerMain(args: readonly string[]): Promise<ExitCode> {
   // Sockets and files are born closed to others; the socket alone is opened to its group.
   process.umask(0o077);
   const { CREDENTIALS_DIRECTORY } = process.env;
-  const config = parseApplianceConfig(values.config, await readFile(values.config, "utf8"));
+  const read = parseApplianceConfig(values.config, await readFile(values.config, "utf8"));
+  const config = {
+    ...read,
+    signer: { ...read.signer, pin_file: ownCredential(read.signer.pin_file, CREDENTIALS_DIRECTORY) },
+  };
   const logger = pino({ name: "airlock-signer", timestamp: pino.stdTimeFunctions.isoTime });
   const signer = await runSigner(config, {
     isCeremony: values.ceremony,
@@ -64,6 +69,12 @@ export async function signerMain(args: readonly string[]): Promise<ExitCode> {
   process.stdin.destroy();
   logger.info("stopped");
   return EXIT.done;
+}
+
+/** A credential that the configuration names for the usual unit is, in the ceremony's unit, in that one's directory. */
+function ownCredential(path: string, directory: string | undefined): string {
+  const isCredential = dirname(dirname(path)) === "/run/credentials";
+  return directory !== undefined && isCredential ? join(directory, basename(path)) : path;
 }
 
 function moduleEnvironment(): Record<string, string> {
