@@ -17,6 +17,7 @@ export async function commission(guest: Guest, dir: string): Promise<string> {
   for (const name of [...CUSTODIANS, "station-1"]) {
     await runProgram("airlock-custody", ["request", "--name", name, "--out", join(dir, "clients")]);
   }
+  await guest.answer(/Press Enter to set it up on this console\. /, "", 900_000);
   for (const user of ["custodian", "operator"]) {
     await guest.answer(new RegExp(`New password for ${user}: `), PASSWORD, 600_000);
     await guest.answer(/Again: /, PASSWORD);

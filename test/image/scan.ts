@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 
 /** Every TCP port of an address, tried from a network namespace; what neither answers nor refuses is dropped. */
 const SCAN = `
@@ -40,4 +40,37 @@ ip -n "$0" link set cable up`;
 
 export function unplugCable(namespace: string): void {
   spawnSync("ip", ["netns", "delete", namespace]);
+}
+
+/** Listens here, calls there: the listener is bound before the process moves into the other network. */
+const FORWARD = `
+import asyncio, ctypes, socket, sys
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+with open("/run/netns/" + sys.argv[2]) as namespace:
+    assert ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0) == 0
+async def pump(reader, writer):
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass
+    writer.close()
+async def pair(reader, writer):
+    try:
+        far_reader, far_writer = await asyncio.open_connection(sys.argv[3], 7443)
+    except OSError:
+        return writer.close()
+    await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
+async def main():
+    server = await asyncio.start_server(pair, sock=listener)
+    await server.serve_forever()
+asyncio.run(main())
+`;
+
+/** Until it is killed: connections to the port are made again from inside the namespace. */
+export function forwardInto(namespace: string, port: number, address: string): ChildProcess {
+  return spawn("python3", ["-c", FORWARD, String(port), namespace, address], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
 }
