@@ -40,6 +40,7 @@ const COPIES: Readonly<Record<string, string>> = {
   "systemd/journald.conf": "usr/lib/systemd/journald.conf.d/airlock.conf",
   "systemd/coredump.conf": "usr/lib/systemd/coredump.conf.d/airlock.conf",
   "systemd/drop-ins": "usr/share/airlock/drop-ins",
+  "package/libexec": "usr/lib/airlock/libexec",
   "network/airlock-firewall.service": "usr/lib/systemd/system/airlock-firewall.service",
   "network/sysctl.conf": "usr/lib/sysctl.d/60-airlock.conf",
   "network/firewall.nft": "usr/share/airlock/firewall.nft",

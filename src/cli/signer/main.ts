@@ -1,8 +1,9 @@
 import { readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { type BaseLogger, pino } from "pino";
 import { systemClock } from "../../clock.ts";
-import { parseApplianceConfig } from "../../config/appliance-config.ts";
+import { type ApplianceConfig, parseApplianceConfig } from "../../config/appliance-config.ts";
 import { runSigner } from "../../signer/run-signer.ts";
 import { askSecret } from "../ask-secret.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
@@ -41,7 +42,8 @@ export async function signerMain(args: readonly string[]): Promise<ExitCode> {
   // Sockets and files are born closed to others; the socket alone is opened to its group.
   process.umask(0o077);
   const { CREDENTIALS_DIRECTORY } = process.env;
-  const config = parseApplianceConfig(values.config, await readFile(values.config, "utf8"));
+  const text = await readFile(values.config, "utf8");
+  const config = withOwnCredential(parseApplianceConfig(values.config, text), CREDENTIALS_DIRECTORY);
   const logger = pino({ name: "airlock-signer", timestamp: pino.stdTimeFunctions.isoTime });
   const signer = await runSigner(config, {
     isCeremony: values.ceremony,
@@ -64,6 +66,13 @@ export async function signerMain(args: readonly string[]): Promise<ExitCode> {
   process.stdin.destroy();
   logger.info("stopped");
   return EXIT.done;
+}
+
+/** A credential that the configuration names for the usual unit is, in the ceremony's unit, in that one's directory. */
+function withOwnCredential(config: ApplianceConfig, directory: string | undefined): ApplianceConfig {
+  const { pin_file: path } = config.signer;
+  if (directory === undefined || path === undefined || dirname(dirname(path)) !== "/run/credentials") return config;
+  return { ...config, signer: { ...config.signer, pin_file: join(directory, basename(path)) } };
 }
 
 function moduleEnvironment(): Record<string, string> {
