@@ -48,8 +48,12 @@ export async function scanMedium(paths: readonly string[], pinned: readonly Trus
 
 /** Ten bundles on a stick are not held in memory together: what is needed again is read again, and must be the same. */
 function release(bundle: VerifiedBundle, directory: string, signature: Buffer): VerifiedBundle {
-  const contents = async () => rereadContents(await readBundleDirectory(directory), bundle, signature);
-  return { ...bundle, contents };
+  return { ...bundle, contents: rereader(bundle.id, directory, Buffer.from(signature)) };
+}
+
+/** Apart, so that what it closes over is nothing but its arguments: the bundle's bytes would stay with it. */
+function rereader(id: string, directory: string, signature: Buffer): VerifiedBundle["contents"] {
+  return async () => rereadContents(await readBundleDirectory(directory), { id }, signature);
 }
 
 /** The manifest only says which pins to verify against; whether it says the truth, those pins then decide. */
