@@ -53,6 +53,7 @@ if [ "$(uname -m)" = x86_64 ] && ! grep -qw vfat /proc/filesystems; then
   need insmod kmod
 fi
 need unshare util-linux
+need script bsdutils
 need ip iproute2
 # python3-grpcio belongs to Debian's own interpreter, which need not be the first in PATH.
 /usr/bin/python3 -c 'import grpc' 2>/dev/null || missing="$missing python3-grpcio"

@@ -3,6 +3,7 @@ import { StateError } from "../importer/state-error.ts";
 import { Refusal, type RefusalCode } from "../refusal.ts";
 import { MediumError } from "../transfer/medium-error.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { wrapText } from "./text.ts";
 
 /** A wrong command line: the sentence says what to type. Exit code 2. */
 export class UsageError extends Error {
@@ -23,7 +24,10 @@ export async function runTool(
     process.exitCode = await command();
   } catch (error) {
     const next = nextStep(error);
-    process.stderr.write(`${program}: ${sentenceFor(error)}\n${next === undefined ? "" : `Next: ${next}\n`}`);
+    const sentence = `${program}: ${sentenceFor(error)}${next === undefined ? "" : `
+Next: ${next}`}`;
+    process.stderr.write(`${wrapText(sentence, process.stderr.columns)}
+`);
     process.exitCode = exitCodeFor(error);
   }
 }

@@ -31,3 +31,33 @@ export function formatBytes(bytes: number | bigint): string {
 export function encodeJson(value: object): string {
   return JSON.stringify(value, (_key, member: unknown) => (typeof member === "bigint" ? Number(member) : member));
 }
+
+const MIN_WIDTH = 40;
+
+/**
+ * Breaks lines for a terminal of so many columns, between words; what continues a line stands two further in. A word
+ * that is longer (a path, an address) stays whole, so that it can be copied. Undefined columns: nothing is broken.
+ */
+export function wrapText(text: string, columns: number | undefined): string {
+  if (columns === undefined) return text;
+  const width = Math.max(columns, MIN_WIDTH);
+  return text
+    .split("\n")
+    .flatMap((line) => wrapLine(line, width))
+    .join("\n");
+}
+
+function wrapLine(line: string, width: number): string[] {
+  const indent = `${/^ */.exec(line)?.[0] ?? ""}  `;
+  const lines: string[] = [];
+  let rest = line;
+  while (rest.length > width) {
+    const text = rest.search(/[^ ]/);
+    const fitting = rest.lastIndexOf(" ", width);
+    const at = fitting > text ? fitting : rest.indexOf(" ", Math.max(width, text));
+    if (at < 0) break;
+    lines.push(rest.slice(0, at).trimEnd());
+    rest = indent + rest.slice(at).trimStart();
+  }
+  return [...lines, rest];
+}

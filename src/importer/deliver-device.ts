@@ -11,6 +11,8 @@ export interface DeliveryParts {
   readonly clock: Clock;
   readonly backoff: Backoff;
   readonly factory: FactoryKnowledge;
+  /** Resolves once the journal says durably that this device is about to be created. */
+  announce(delivery: Delivery): Promise<void>;
   /** True once the run shall end; no new call is begun then. */
   isStopping(): boolean;
   /** A call failed in a way that may pass. */
@@ -23,47 +25,54 @@ export type DeliveryResult =
   | { readonly result: "pending"; readonly reason: string }
   | { readonly result: "unauthorised" };
 
+/** A result, and when the journal has it: until then nobody may rely on it. */
+export interface Delivered {
+  readonly result: DeliveryResult;
+  readonly noted: Promise<void>;
+}
+
 const MAX_ATTEMPTS = 6;
 
 /**
- * Brings one device to the Factory, or finds out why not. A settled result is in the journal when it is returned.
- * Never creates a device twice: the Factory knows it by its certificate, and the journal knows that a call was begun.
+ * Brings one device to the Factory, or finds out why not. Never creates a device twice: the Factory knows it by its
+ * certificate, and the journal knows that a call was begun.
  */
-export async function deliverDevice(parts: DeliveryParts, delivery: Delivery): Promise<DeliveryResult> {
+export async function deliverDevice(parts: DeliveryParts, delivery: Delivery): Promise<Delivered> {
   const known = rejectKnown(parts.factory, delivery);
   if (known !== undefined) return settle(parts, delivery.seq, known);
   let isBegun = delivery.isBegun;
   for (let attempt = 1; ; attempt++) {
     await parts.backoff.ready();
-    if (parts.isStopping()) return { result: "pending", reason: "the run was stopped" };
+    if (parts.isStopping()) return open({ result: "pending", reason: "the run was stopped" });
     // Durable before the call: if we die now, the next run knows that the Factory may have the device.
-    if (!isBegun) await parts.journal.append({ t: "call", at: now(parts), seq: delivery.seq });
+    if (!isBegun) await parts.announce(delivery);
     const done = await attemptDelivery(parts.port, parts.factory, delivery, isBegun);
     isBegun = true;
     if (done.step !== "again") {
       parts.backoff.succeeded();
       if (done.step === "settled") return settle(parts, delivery.seq, done.verdict);
-      return done.step === "pending" ? { result: "pending", reason: done.reason } : { result: "unauthorised" };
+      return open(done.step === "pending" ? { result: "pending", reason: done.reason } : { result: "unauthorised" });
     }
     parts.onRetry();
-    if (attempt === MAX_ATTEMPTS) return { result: "pending", reason: done.reason };
+    if (attempt === MAX_ATTEMPTS) return open({ result: "pending", reason: done.reason });
     await parts.backoff.failed(attempt, done.retryAfterMs);
   }
 }
 
 /** What would fail for sure is not tried: a denied uuid, a group that does not exist. */
-function rejectKnown({ denied, groups }: FactoryKnowledge, { uuid, group }: Delivery): Verdict | undefined {
+export function rejectKnown({ denied, groups }: FactoryKnowledge, { uuid, group }: Delivery): Verdict | undefined {
   if (denied?.has(uuid)) return { outcome: "rejected", code: "E_DENIED" };
   if (group === undefined || groups === undefined || groups.has(group)) return undefined;
   return { outcome: "rejected", code: "E_GROUP_UNKNOWN" };
 }
 
-/** Durable after the call: from here on nobody asks about this device again. */
-async function settle(parts: DeliveryParts, seq: number, verdict: Verdict): Promise<DeliveryResult> {
-  await parts.journal.append({ t: "outcome", at: now(parts), seq, ...verdict });
-  return { result: "settled", verdict };
+/** Once it is noted, nobody asks about this device again; the next call need not wait for that. */
+function settle({ journal, clock }: DeliveryParts, seq: number, verdict: Verdict): Delivered {
+  const noted = journal.append({ t: "outcome", at: isoUtc(clock.nowMs()), seq, ...verdict });
+  return { result: { result: "settled", verdict }, noted };
 }
 
-function now({ clock }: DeliveryParts): string {
-  return isoUtc(clock.nowMs());
+/** Nothing is noted: the next run asks again. */
+function open(result: DeliveryResult): Delivered {
+  return { result, noted: Promise.resolve() };
 }

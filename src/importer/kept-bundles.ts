@@ -6,13 +6,14 @@ import { BUNDLE_FILES, bundleDirectory, parseSums, sha256Hex } from "../transfer
 import { syncDirectory, writeDurably } from "./durable-file.ts";
 import type { BundleEntry } from "./journal-entry.ts";
 import { StateError } from "./state-error.ts";
-import type { VerifiedBundle } from "./verify-bundle.ts";
+import type { BundleContents, VerifiedBundle } from "./verify-bundle.ts";
 
 /**
  * Keeps a verified bundle, byte for byte. When it resolves, the copy is on disk. A dead appliance's log can be built
  * again from these copies.
  */
-export async function keepBundle(logDirectory: string, { manifest, files }: VerifiedBundle): Promise<void> {
+export async function keepBundle(logDirectory: string, { manifest, contents }: VerifiedBundle): Promise<void> {
+  const { files } = await contents();
   const directory = join(logDirectory, "bundles");
   const name = bundleDirectory(manifest.log, manifest.bundle);
   if (await isKept(join(directory, name), files)) return;
@@ -70,7 +71,7 @@ export async function readKeptRecords(
   return (await readKeptLines(logDirectory, log, bundle)).map(parseRecord);
 }
 
-async function isKept(directory: string, files: VerifiedBundle["files"]): Promise<boolean> {
+async function isKept(directory: string, files: BundleContents["files"]): Promise<boolean> {
   for (const file of BUNDLE_FILES) {
     const kept = await readFile(join(directory, file)).catch(() => undefined);
     if (!kept?.equals(files[file])) return false;
@@ -88,7 +89,8 @@ export async function keepEvidence(
   at: string,
 ): Promise<string> {
   const directory = join(logDirectory, "evidence", at.replace(/[^0-9]/g, ""));
-  for (const { manifest, id, files } of bundles) {
+  for (const { manifest, id, contents } of bundles) {
+    const { files } = await contents();
     const path = join(directory, `${bundleDirectory(manifest.log, manifest.bundle)}_${id.slice(0, 8).toUpperCase()}`);
     await mkdir(path, { recursive: true, mode: 0o700 });
     for (const file of BUNDLE_FILES) await writeDurably(join(path, file), files[file]);

@@ -16,11 +16,12 @@ export async function readOpenRegistrations(
   options: PlanOptions,
   fresh: readonly VerifiedBundle[] = [],
 ): Promise<readonly RegistrationRecord[]> {
-  const inHand = new Map(fresh.map((bundle) => [bundle.manifest.bundle, bundle.registrations]));
+  const inHand = new Map(fresh.map((bundle) => [bundle.manifest.bundle, bundle]));
   const registrations: RegistrationRecord[] = [];
   for (const bundle of findOpenBundles(state, options)) {
-    const records = inHand.get(bundle.bundle) ?? (await readKeptRecords(logDirectory, log, bundle));
-    registrations.push(...records.filter((record) => record.kind === "registration"));
+    const fromMedium = await inHand.get(bundle.bundle)?.contents();
+    const records = fromMedium?.registrations ?? (await readKeptRecords(logDirectory, log, bundle));
+    for (const record of records) if (record.kind === "registration") registrations.push(record);
   }
   return registrations;
 }

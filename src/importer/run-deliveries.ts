@@ -1,5 +1,5 @@
 import { isoUtc } from "../clock.ts";
-import { type DeliveryParts, type DeliveryResult, deliverDevice } from "./deliver-device.ts";
+import { type DeliveryParts, type DeliveryResult, deliverDevice, rejectKnown } from "./deliver-device.ts";
 import type { Delivery, Plan } from "./plan.ts";
 
 /** A delivery that ended in a rejection or is still open, for people. */
@@ -32,7 +32,7 @@ export interface RunOptions {
  * running again continues there. A refused token stops the run and marks nothing failed.
  */
 export async function runDeliveries(
-  parts: Omit<DeliveryParts, "isStopping" | "onRetry">,
+  parts: Omit<DeliveryParts, "isStopping" | "onRetry" | "announce">,
   { deliveries, settlements }: Plan,
   options: RunOptions,
 ): Promise<DeliverySummary> {
@@ -49,24 +49,59 @@ export async function runDeliveries(
     if (parts.backoff.isHopeless()) onEnd("server-down");
     return end !== "done";
   };
-  const queue = deliveries[Symbol.iterator]();
+  const queue = deliveries.entries();
+  const announcer = createAnnouncer(parts, deliveries, options.concurrency);
   const work = async () => {
-    for (const delivery of queue) {
-      if (isStopping()) return;
+    let lastNoted = Promise.resolve();
+    for (const [i, delivery] of queue) {
+      if (isStopping()) break;
+      announcer.lookAhead(i);
       let retries = 0;
       const onRetry = () => {
         retries++;
         options.onProgress(results.size, deliveries.length, ++retrying);
       };
-      const result = await deliverDevice({ ...parts, isStopping, onRetry }, delivery);
+      const { announce } = announcer;
+      const { result, noted } = await deliverDevice({ ...parts, announce, isStopping, onRetry }, delivery);
       retrying -= retries;
       if (result.result === "unauthorised") onEnd("unauthorised");
-      results.set(delivery, result);
-      options.onProgress(results.size, deliveries.length, retrying);
+      // One outcome may be on its way to the disk while the next call is under way; it counts once it is there.
+      await lastNoted;
+      lastNoted = noted.then(() => {
+        results.set(delivery, result);
+        options.onProgress(results.size, deliveries.length, retrying);
+      });
+      lastNoted.catch(() => undefined);
     }
+    await lastNoted;
   };
   await allWorkers(Array.from({ length: options.concurrency }, work), () => onEnd("stopped"));
   return { ...addUp(deliveries, results), ...countSettled(settlements), end };
+}
+
+/**
+ * Announces devices to the journal while the calls before theirs are under way, so that no call waits for the disk. As
+ * far ahead as calls go at the same time: after a crash so many are taken for begun that were not, and are looked up.
+ */
+function createAnnouncer(
+  { journal, clock, factory }: Pick<DeliveryParts, "journal" | "clock" | "factory">,
+  deliveries: readonly Delivery[],
+  ahead: number,
+) {
+  const announced = new Map<Delivery, Promise<void>>();
+  const announce = (delivery: Delivery) => {
+    const before = announced.get(delivery);
+    if (before !== undefined) return before;
+    const appended = journal.append({ t: "call", at: isoUtc(clock.nowMs()), seq: delivery.seq });
+    announced.set(delivery, appended);
+    return appended;
+  };
+  const lookAhead = (i: number) => {
+    const delivery = deliveries[i + ahead];
+    if (delivery === undefined || delivery.isBegun || rejectKnown(factory, delivery) !== undefined) return;
+    announce(delivery).catch(() => undefined);
+  };
+  return { announce, lookAhead };
 }
 
 /** Lets every worker finish its call before a failure (of the journal, above all) is passed on. */

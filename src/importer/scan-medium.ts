@@ -4,7 +4,7 @@ import { Refusal } from "../refusal.ts";
 import type { RefusedBundle } from "./evidence.ts";
 import { findBundles, readBundleDirectory, type UnverifiedBundle } from "./read-bundle-directory.ts";
 import type { Trust } from "./trust-store.ts";
-import { type VerifiedBundle, verifyBundle } from "./verify-bundle.ts";
+import { rereadContents, type VerifiedBundle, verifyBundle } from "./verify-bundle.ts";
 
 /** Everything under the paths that a person named, verified or refused; nothing is stored yet. */
 export interface Scan {
@@ -34,7 +34,7 @@ export async function scanMedium(paths: readonly string[], pinned: readonly Trus
         const bundle = await readBundleDirectory(directory);
         foreign.push(...bundle.foreign.map((name) => `${bundle.directory}/${name}`));
         const result = verifyBundle(bundle, chooseTrust(bundle, pinned), nowMs);
-        verified.set(result.id, result);
+        verified.set(result.id, release(result, directory, bundle.files["SHA256SUMS.P7S"]));
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         refused.push({ directory: basename(directory), refusal: error });
@@ -44,6 +44,16 @@ export async function scanMedium(paths: readonly string[], pinned: readonly Trus
   const order = (one: VerifiedBundle, other: VerifiedBundle) =>
     one.manifest.log.localeCompare(other.manifest.log) || one.manifest.bundle - other.manifest.bundle;
   return { verified: [...verified.values()].sort(order), refused, parts, foreign };
+}
+
+/** Ten bundles on a stick are not held in memory together: what is needed again is read again, and must be the same. */
+function release(bundle: VerifiedBundle, directory: string, signature: Buffer): VerifiedBundle {
+  return { ...bundle, contents: rereader(bundle.id, directory, Buffer.from(signature)) };
+}
+
+/** Apart, so that what it closes over is nothing but its arguments: the bundle's bytes would stay with it. */
+function rereader(id: string, directory: string, signature: Buffer): VerifiedBundle["contents"] {
+  return async () => rereadContents(await readBundleDirectory(directory), { id }, signature);
 }
 
 /** The manifest only says which pins to verify against; whether it says the truth, those pins then decide. */

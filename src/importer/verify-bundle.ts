@@ -7,8 +7,14 @@ import type { CaCertificate } from "../x509/ca-certificate.ts";
 import { type Evidence, ok, warn } from "./evidence.ts";
 import type { UnverifiedBundle } from "./read-bundle-directory.ts";
 import type { Trust } from "./trust-store.ts";
-import { type RecordTotals, verifyRecords } from "./verify-records.ts";
+import { parseRegistrations, type RecordTotals, verifyRecords } from "./verify-records.ts";
 import { verifyRegistrations } from "./verify-registrations.ts";
+
+/** What a bundle is made of: large, so it is asked for one bundle at a time. */
+export interface BundleContents {
+  readonly registrations: readonly RegistrationRecord[];
+  readonly files: Readonly<Record<BundleFile, Buffer>>;
+}
 
 /** A bundle that passed every check that it can pass by itself; joining it to what is known comes next. */
 export interface VerifiedBundle {
@@ -17,9 +23,9 @@ export interface VerifiedBundle {
   readonly id: string;
   readonly ledger: { readonly count: number; readonly hash: string };
   readonly totals: RecordTotals;
-  readonly registrations: readonly RegistrationRecord[];
-  readonly files: Readonly<Record<BundleFile, Buffer>>;
   readonly evidence: readonly Evidence[];
+  /** The very bytes that were verified; rejects when they cannot be had any more. */
+  contents(): Promise<BundleContents>;
 }
 
 /**
@@ -48,7 +54,25 @@ export function verifyBundle(bundle: UnverifiedBundle, trust: Trust, nowMs: numb
   ];
   const id = sha256Hex(files.SHA256SUMS);
   const { totals, registrations } = records;
-  return { manifest, id, ledger: signature.ledger, totals, registrations, files, evidence };
+  const contents = async () => ({ registrations, files });
+  return { manifest, id, ledger: signature.ledger, totals, evidence, contents };
+}
+
+/**
+ * Reads a verified bundle once more, instead of holding it: the same bytes, or none.
+ * @throws Refusal BUNDLE-SUMS when the medium gives other bytes now
+ */
+export function rereadContents(
+  again: UnverifiedBundle,
+  verified: Pick<VerifiedBundle, "id">,
+  signature: Buffer,
+): BundleContents {
+  const { files } = again;
+  if (sha256Hex(files.SHA256SUMS) !== verified.id || !files["SHA256SUMS.P7S"].equals(signature)) {
+    throw refuse("BUNDLE-SUMS", "The medium gives other bytes than a moment ago. Copy again or use another medium.");
+  }
+  checkSums(files);
+  return { files, registrations: parseRegistrations(files["RECORDS.NDJSON"]) };
 }
 
 function checkSums(files: UnverifiedBundle["files"]): void {

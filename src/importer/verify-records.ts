@@ -53,6 +53,13 @@ export function verifyRecords(bytes: Buffer, manifest: Manifest, trust: Trust): 
   };
 }
 
+/** The registrations among records that were verified before. */
+export function parseRegistrations(bytes: Buffer): RegistrationRecord[] {
+  return splitLines(bytes)
+    .map(readRecord)
+    .filter((record) => record.kind === "registration");
+}
+
 /** Lines with their LF; a last line without one is a line too, and is refused as a record. */
 function splitLines(bytes: Buffer): string[] {
   return bytes.toString("latin1").match(/[^\n]*\n|[^\n]+$/g) ?? [];

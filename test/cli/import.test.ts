@@ -253,6 +253,31 @@ describe("airlock-import", function () {
     assert.equal(factory.devices.size, 2);
   });
 
+  it("BUNDLE-COUNT gives a self-hosted gateway names and groups: one request a device, none for a scrapped one", async () => {
+    await initAndTrust();
+    const device = await site.register({ group: "pilot" });
+    const scrapped = await site.register();
+    await exportBundle(1);
+    await site.log.append({ kind: "void", body: { registration: scrapped.seq, reason: "cracked", by: OPERATOR } });
+    await exportBundle(0);
+    const silent = await run("labels");
+    assert.equal(silent.code, 3, silent.out + silent.err);
+    await run("run", medium, ...apiArgs());
+    const { code, out } = await run("labels");
+    const requests = out
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { path: string; body: object });
+    assert.deepEqual([code, requests.length], [0, 2]);
+    const wanted = { upserts: { name: device.name, group: "pilot" } };
+    const path = `/v1/devices/${device.uuid}/labels`;
+    assert.deepEqual(requests[0], { method: "PATCH", path, body: wanted });
+    assert.equal(out.includes(scrapped.uuid), false);
+    // The Foundries API is no gateway: it knows no such path, which is what a device unseen looks like.
+    const sent = await run("labels", "--gateway", factory.url);
+    assert.match(sent.out + sent.err, /not seen by the gateway yet 2|refused the caller/);
+  });
+
   it("ISSUE-ONCE exit 13 when the API cannot be reached, exit 11 when nobody says yes", async () => {
     await initAndTrust();
     await exportBundle(1);

@@ -130,8 +130,9 @@ describe("importer/join-bundles", function () {
     const directory = await keepEvidence(bench.directory, [bundle], "2026-11-23T07:40:00.000Z");
     const [name = ""] = await readdir(directory);
     assert.equal(name, `ALB_A7F3C2E1_00001_${bundle.id.slice(0, 8).toUpperCase()}`);
+    const { files } = await bundle.contents();
     for (const file of BUNDLE_FILES) {
-      assert.ok((await readFile(join(directory, name, file))).equals(bundle.files[file]));
+      assert.ok((await readFile(join(directory, name, file))).equals(files[file]));
     }
   });
 

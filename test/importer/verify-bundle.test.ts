@@ -53,7 +53,7 @@ describe("importer/verify-bundle", function () {
   }
 
   it("BUNDLE-SIG BUNDLE-SUMS BUNDLE-VER BUNDLE-WHO BUNDLE-COUNT BUNDLE-SEQ BUNDLE-CHAIN CERT-PROFILE BUNDLE-NUM BUNDLE-TIME each leave a line of evidence", () => {
-    const { evidence, registrations, id } = verifyBundle(second, trust, Date.now());
+    const { evidence, totals, id } = verifyBundle(second, trust, Date.now());
     assert.deepEqual(
       evidence.map(({ control, status }) => `${control} ${status}`),
       [
@@ -69,7 +69,7 @@ describe("importer/verify-bundle", function () {
         "BUNDLE-TIME ok",
       ],
     );
-    assert.equal(registrations.length, 3);
+    assert.equal(totals.registrations, 3);
     assert.equal(id, site.log.bundles()[1]?.id);
   });
 
@@ -263,6 +263,24 @@ describe("importer/verify-bundle", function () {
         scan.refused.map(({ refusal }) => refusal.control),
         ["BUNDLE-SUMS"],
       );
+    });
+
+    it("BUNDLE-SUMS what is read again after verifying is what was verified; other bytes by then are refused", async () => {
+      const directory = await site.writeBundle(2, medium);
+      const { verified } = await scanMedium([medium], [trust], Date.now());
+      assert.deepEqual((await verified[0]?.contents())?.files, second.files);
+      assert.equal((await verified[0]?.contents())?.registrations.length, 3);
+      for (const file of BUNDLE_FILES) {
+        const good = second.files[file];
+        await writeFile(join(directory, file), flip(good, 77));
+        await assert.rejects(
+          async () => verified[0]?.contents(),
+          (error) => error instanceof Refusal && error.control === "BUNDLE-SUMS",
+        );
+        await writeFile(join(directory, file), good);
+      }
+      await rm(directory, { recursive: true });
+      await assert.rejects(async () => verified[0]?.contents());
     });
 
     it("BUNDLE-WHO refuses an appliance that nobody has vouched for: there is no trust on first use", async () => {

@@ -25,7 +25,7 @@ describe("a bundle and its receipt as version 0.1.0 wrote them", () => {
     assert.equal(verified.id, ID);
     assert.ok(verified.evidence.every(({ status }) => status === "ok"));
     assert.deepEqual(
-      verified.registrations.map(({ device }) => device.name),
+      (await verified.contents()).registrations.map(({ device }) => device.name),
       ["gw-000001", "gw-000002", "gw-000003"],
     );
     assert.deepEqual(verified.ledger.count, 4);

@@ -4,6 +4,7 @@ import { UsageError } from "../run-tool.ts";
 import { deniedCommand } from "./denied.ts";
 import { initCommand } from "./init.ts";
 import { keptCommand } from "./kept.ts";
+import { labelsCommand } from "./labels.ts";
 import { type Output, openOutput } from "./output.ts";
 import { planCommand } from "./plan.ts";
 import { receiptCommand } from "./receipt.ts";
@@ -13,39 +14,57 @@ import { runCommand } from "./run.ts";
 import { trustCommand } from "./trust.ts";
 import { verifyCommand } from "./verify.ts";
 
-const HELP = `airlock-import: verifies bundles, brings devices to the Factory, writes receipts
+const HELP = `airlock-import: verifies bundles, delivers devices, writes receipts
 
-  airlock-import init --id EU1                  makes this importer's key; custodians trust its importer.pem
-  airlock-import trust [...]                    pins an appliance; without options lists what is pinned
-        --appliance NAME --factory NAME --log ID --device-ca FILE --factory-root FILE [--fingerprint SHA256]
-  airlock-import verify DIR...                  every check, nothing stored
-  airlock-import plan [DIR...]                  what run would do, nothing stored
+  airlock-import init --id EU1       makes this importer's key; custodians trust
+                                     its importer.pem
+  airlock-import trust               what is pinned; with these, pins:
+        --appliance NAME --factory NAME --log ID --device-ca FILE
+        --factory-root FILE [--fingerprint SHA256]
+  airlock-import verify DIR...       every check, nothing stored
+  airlock-import plan [DIR...]       what run would do, nothing stored
   airlock-import run [DIR...] --api URL --token-file FILE
-                                                verifies, delivers, writes the receipt; again continues
-        --api-ca FILE        trust this CA for the API instead of the public ones
-        --receipt-to DIR     write the receipt's file here too, for the way back
-        --print-to DIR       write its pages here: receipt-N.svg and receipt-N.png
-        --qr                 show its codes on the terminal
-        --clear-denied       first take uuids of these bundles off the Factory's deny list
-        --retry-rejected     try rejected devices again
-        --concurrency N      calls at the same time, 1 to 16 (default 4)
+                                     verifies, delivers, writes the receipt;
+                                     run again, it continues
+        --api-ca FILE      trust this CA for the API, not the public ones
+        --receipt-to DIR   write the receipt's file here too
+        --print-to DIR     write its pages here: receipt-N.svg and .png
+        --qr               show its codes on the terminal
+        --clear-denied     first take uuids of these bundles off the Factory's
+                           deny list, after showing them
+        --retry-rejected   try rejected devices again
+        --concurrency N    calls at the same time, 1 to 16 (default 4)
   airlock-import receipt [--receipt-to DIR] [--print-to DIR] [--qr]
-                                                the newest receipt once more
-  airlock-import report --out FILE              one HTML page about everything imported
-  airlock-import kept                           what is known of an appliance here, for when it is lost
-  airlock-import restore --out DIR [MEDIUM...]  a dead appliance's journal again, from every bundle that was kept here
-  airlock-import denied [list | clear UUID...] --api URL --token-file FILE
-                                                deny-list entries of devices that were imported here
+                                     the newest receipt once more
+  airlock-import report --out FILE   one HTML page about everything imported
+  airlock-import kept                what is known of an appliance here, for when
+                                     it is lost
+  airlock-import restore --out DIR [MEDIUM...]
+                                     a dead appliance's journal again, from every
+                                     bundle that was kept here
+  airlock-import denied [list] --api URL --token-file FILE
+                                     imported devices on the deny list
+  airlock-import denied clear UUID... --api URL --token-file FILE
   airlock-import denied snapshot --api URL --token-file FILE [--receipt-to DIR]
-                                                the Factory's deny list, signed for the way back
+                                     the deny list, signed for the way back
+  airlock-import labels [--gateway URL] [--gateway-header FILE]
+                                     names and groups for a self-hosted gateway,
+                                     one request a line; with --gateway sent
 
-  --state DIR   the importer's own state (default ~/.local/state/airlock-import)
+  --state DIR   the importer's own state
+                (default ~/.local/state/airlock-import)
   --log ID      which appliance's log, when several are pinned
-  --yes         answers the questions      --json   NDJSON on stdout; sentences go to stderr
+  --yes         answers the questions
+  --json        NDJSON on stdout; sentences go to stderr
 
 Examples
   airlock-import verify /media/usb0
-  airlock-import run /media/usb0 --api https://api.foundries.io --token-file ~/token --receipt-to /media/usb0
+  airlock-import run /media/usb0 --api https://api.foundries.io \\
+      --token-file ~/token --receipt-to /media/usb0
+
+Exit status: 0 done, 2 wrong command line, 3 nothing to do, 4 signature, trust
+or token, 5 damaged, 6 a bundle is missing, 7 fork alarm, 8 partly delivered,
+11 cancelled, 13 API not reachable
 `;
 
 const OPTIONS = {
@@ -67,6 +86,8 @@ const OPTIONS = {
   "retry-rejected": { type: "boolean", default: false },
   concurrency: { type: "string", default: "4" },
   out: { type: "string" },
+  gateway: { type: "string" },
+  "gateway-header": { type: "string" },
   yes: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   help: { type: "boolean", short: "h" },
@@ -87,6 +108,7 @@ const COMMANDS: Readonly<Record<string, ImportCommand>> = {
   report: reportCommand,
   kept: keptCommand,
   restore: restoreCommand,
+  labels: labelsCommand,
   denied: deniedCommand,
 };
 

@@ -1,3 +1,5 @@
+import { wrapText } from "../text.ts";
+
 /** Where a command writes: sentences for people, and with --json one object a line for programs. */
 export interface Output {
   /** A line for people: stdout, or stderr when stdout belongs to programs. */
@@ -7,9 +9,14 @@ export interface Output {
 }
 
 export function openOutput(isJson: boolean): Output {
-  if (!isJson) return { say: (line) => void process.stdout.write(`${line}\n`), emit: () => undefined };
+  if (!isJson) return { say: (line) => write(process.stdout, line), emit: () => undefined };
   return {
-    say: (line) => void process.stderr.write(`${line}\n`),
+    say: (line) => write(process.stderr, line),
     emit: (event) => void process.stdout.write(`${JSON.stringify(event)}\n`),
   };
+}
+
+/** Columns are known of a terminal only: what goes to a file stays one line. */
+function write(stream: NodeJS.WriteStream, line: string): void {
+  stream.write(`${wrapText(line, stream.columns)}\n`);
 }

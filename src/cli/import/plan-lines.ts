@@ -8,7 +8,7 @@ export function showPlan(joined: readonly JoinedBundle[], plan: Plan, factory: s
   const parts = joined.map(({ bundle, isReplay }) =>
     isReplay
       ? `${bundle.manifest.bundle}: already imported (nothing to do)`
-      : `${bundle.manifest.bundle}: ${formatCount(bundle.registrations.length)} new`,
+      : `${bundle.manifest.bundle}: ${formatCount(bundle.totals.registrations)} new`,
   );
   if (parts.length > 0) output.say(`Plan   ${parts.join("   ")}`);
   output.say(`       ${formatCount(plan.deliveries.length)} devices to deliver to factory "${factory}"`);
