@@ -1,18 +1,15 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { encodeApplied, type IndexHome, indexKey } from "../../src/log/index-store.ts";
 import { levelHome } from "../../src/log/level-store.ts";
 import type { StoredRecord } from "../../src/log/record.ts";
-import type { Flip } from "../support/check-flipped-index.ts";
+import type { Damage } from "../support/check-damaged-files.ts";
+import { inflictAll, storeFiles } from "../support/damage-files.ts";
 import { drafts, keyOf, registration, sha256, uuidOf } from "../support/log-drafts.ts";
 import { checkLog, readAll } from "../support/log-invariants.ts";
 import { LogSite } from "../support/log-site.ts";
 import { MemoryHome } from "../support/memory-index.ts";
-
-const CHECKER = join(import.meta.dirname, "../support/check-flipped-index.ts");
 
 async function makeSite(): Promise<{ site: LogSite; stored: StoredRecord[] }> {
   const site = await LogSite.withLog();
@@ -28,20 +25,6 @@ async function makeSite(): Promise<{ site: LogSite; stored: StoredRecord[] }> {
   const stored = await readAll(log);
   await log.close();
   return { site, stored };
-}
-
-/** Runs the checker over all flips, as often as LevelDB takes it down; one result for each flip. */
-async function checkAll(root: string, flips: readonly Flip[]): Promise<string[]> {
-  const results: string[] = [];
-  while (results.length < flips.length) {
-    await writeFile(join(root, "flips.json"), JSON.stringify(flips.slice(results.length)));
-    await writeFile(join(root, "results"), "");
-    const child = spawn(process.execPath, [CHECKER, root], { stdio: "ignore" });
-    await once(child, "exit");
-    results.push(...(await readFile(join(root, "results"), "utf8")).split("\n").slice(0, -1));
-    if (results.length < flips.length) results.push("aborted");
-  }
-  return results;
 }
 
 /** The same index, claiming to be ahead of any journal. */
@@ -65,31 +48,39 @@ describe("log: damaged index", function () {
 
   before(async () => {
     ({ site, stored } = await makeSite());
-    await writeFile(join(site.root, "expected.json"), JSON.stringify(stored));
   });
   after(() => site.remove());
 
   it("STORE-CHAIN serves only right values, or refuses by name, whatever bit of LevelDB's files is flipped", async () => {
-    const directory = join(site.databaseDir, "index");
-    const names = (await readdir(directory)).filter((name) => /^(CURRENT|MANIFEST|.*\.(log|ldb))/.test(name));
-    assert.ok(names.some((name) => name.endsWith(".ldb")) && names.some((name) => name.endsWith(".log")));
-    const flips: Flip[] = [{ name: "", byte: 0, bit: 0 }];
-    for (const name of names) {
-      const { length } = await readFile(join(directory, name));
-      for (let n = 0; n < (/\.(ldb|log)$/.test(name) ? 20 : 4); n++) {
-        const byte = Number.parseInt(sha256(`${name.slice(-4)} ${n}`).slice(0, 8), 16) % length;
-        flips.push({ name, byte, bit: n % 8 });
+    const files = (await storeFiles(site.root)).filter(({ path }) => path.startsWith("database/"));
+    assert.ok(files.some(({ path }) => path.endsWith(".ldb")) && files.some(({ path }) => path.endsWith(".log")));
+    const flips: Damage[] = [];
+    for (const { path, size } of files) {
+      for (let n = 0; n < (/\.(ldb|log)$/.test(path) ? 20 : 4); n++) {
+        const byte = Number.parseInt(sha256(`${path.slice(-4)} ${n}`).slice(0, 8), 16) % size;
+        flips.push({ path, byte, bit: n % 8 });
       }
     }
-    const [untouched, ...results] = await checkAll(site.root, flips);
-    assert.equal(untouched, "same");
-    const counts: Record<string, number> = {};
-    for (const [n, result] of results.entries()) {
-      assert.match(result, /^(same|repaired|refused|aborted)$/, JSON.stringify(flips[n + 1]));
-      counts[result] = (counts[result] ?? 0) + 1;
-    }
-    assert.ok((counts.repaired ?? 0) > results.length / 4);
-    console.log(`      ${results.length} flips: ${JSON.stringify(counts)}`);
+    assert.deepEqual(await inflictAll(site.root, stored, [{ path: "" }]), { same: 1 });
+    const counts = await inflictAll(site.root, stored, flips);
+    assert.ok((counts.repaired ?? 0) > flips.length / 4);
+    console.log(`      ${flips.length} flips: ${JSON.stringify(counts)}`);
+  });
+
+  it("STORE-CHAIN serves the same log or refuses it by name, whichever file of either store is gone or cut short", async () => {
+    const files = await storeFiles(site.root);
+    const damages = files.flatMap(({ path, size }): Damage[] => {
+      const lengths = new Set(
+        [0, 1, size >>> 2, size >>> 1, size - 100, size - 1].filter((one) => one >= 0 && one < size),
+      );
+      return [{ path, isGone: true }, ...[...lengths].map((length) => ({ path, length }))];
+    });
+    const counts = await inflictAll(site.root, stored, damages);
+    console.log(`      ${files.length} files, ${damages.length} damages: ${JSON.stringify(counts)}`);
+    // The journal's own end is what nothing else may stand in for.
+    const ofJournal = damages.filter(({ path }) => path.endsWith(".ndjson")).length;
+    assert.ok((counts.refused ?? 0) >= ofJournal);
+    assert.ok((counts.repaired ?? 0) + (counts.same ?? 0) > damages.length / 2);
   });
 
   it("STORE-CHAIN makes the index again when it is missing, and finds the same in it", async () => {

@@ -148,6 +148,40 @@ describe("log: damaged journal", function () {
     console.log(`      ${counts.refused} refused, ${counts.last} in the last line left to the other stores`);
   });
 
+  it("STORE-CHAIN repairs or refuses every single bit of a small journal, with and without what else knows its hashes", async function () {
+    this.timeout(300_000);
+    const smallHome = new MemoryHome();
+    const small = await LogSite.withLog({ home: smallHome });
+    const log = await small.open({ home: smallHome });
+    await log.append(registration(1));
+    await log.append(drafts.unissued(30));
+    const lines = await readAll(log);
+    await log.close();
+    const [path = "", bytes = Buffer.alloc(0)] = [...(await readJournal(small))][0] ?? [];
+    const whole = new Catalog();
+    await recover(small.journalDir, new Map([[path, bytes]]), whole, () => undefined);
+    const side = whole.bytes(1, whole.count);
+    const lastAt = bytes.length - (lines.at(-1)?.line.length ?? 0);
+    const counts = { repaired: 0, refused: 0, lastAlone: 0 };
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const flipped = Buffer.from(bytes);
+      flipped[bit >>> 3] = (bytes[bit >>> 3] ?? 0) ^ (1 << (bit & 7));
+      const damaged = new Map([[path, flipped]]);
+      const catalog = new Catalog();
+      catalog.adopt(side);
+      const known = await recover(small.journalDir, damaged, catalog, (seq) => lines[seq - 1]?.line);
+      assert.ok(known === undefined || known.files.get(path)?.equals(bytes), `bit ${bit}`);
+      counts[known === undefined ? "refused" : "repaired"]++;
+      const alone = await recover(small.journalDir, damaged, new Catalog(), () => undefined);
+      // Only the last line has nothing after it that names its hash.
+      assert.ok(alone === undefined || bit >>> 3 >= lastAt, `bit ${bit}, journal alone`);
+      if (alone !== undefined) counts.lastAlone++;
+    }
+    console.log(`      ${bytes.length * 8} bits: ${JSON.stringify(counts)}`);
+    assert.ok(counts.repaired > 0 && counts.refused > 0);
+    await small.remove();
+  });
+
   it("STORE-HEAD serves the same log or refuses it, for damage anywhere, when it is opened whole", async () => {
     const counts = { same: 0, refused: 0 };
     let n = 0;
