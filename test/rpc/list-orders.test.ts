@@ -25,12 +25,12 @@ describe("what became of work orders", () => {
     await site.log.append(made(3, "wo-2"));
     await site.log.append(registration(4));
     await site.log.append(made(5, "wo-1", first.seq));
-    for (const { seq } of [second, second]) {
+    for (const { seq } of [second, second, first]) {
       await site.log.append({ kind: "void", body: { registration: seq, reason: "scrapped", by } });
     }
     const count = async () => (await listOrders(site.log)()).orders.map((o) => [o.id, o.made, o.replaced, o.voided]);
     const expected = [
-      ["wo-1", 2n, 1n, 1n],
+      ["wo-1", 2n, 1n, 2n],
       ["wo-2", 1n, 0n, 0n],
     ];
     assert.deepEqual(await count(), expected);

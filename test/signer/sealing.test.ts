@@ -280,6 +280,7 @@ describe("sealing and unsealing the signer", function () {
     signer = await startInProcess(site);
     await untilStatus(signer.client, ({ state }) => state === "ready");
     await signer.client.seal();
+    await assert.rejects(signer.client.reload(), { control: "KEY-CAPTIVE", message: /custodian has sealed/ });
     await assert.rejects(signOne(), { control: "KEY-CAPTIVE" });
     assert.equal((await signer.client.unseal()).state, "ready");
     await signOne();
