@@ -39,7 +39,7 @@ export async function restoreLog(
   if (missing.bundles.length > 0 || missing.gaps.length > 0) {
     throw gap(`Bundle ${missing.bundles.join(", ")} is missing, and a journal has no gaps.`);
   }
-  await writeSegments(directory, segmentsOf(bundles, segmentBytes));
+  await writeSegments(directory, await segmentsOf(bundles, segmentBytes));
   const { records, chain } = last.manifest;
   return { bundles: bundles.length, head: { seq: records.last, hash: chain.after } };
 }
@@ -50,10 +50,10 @@ interface Segment {
 }
 
 /** Whole bundles, as many as fit. */
-function segmentsOf(bundles: readonly VerifiedBundle[], segmentBytes: number): Segment[] {
+async function segmentsOf(bundles: readonly VerifiedBundle[], segmentBytes: number): Promise<Segment[]> {
   const groups: { first: number; parts: Buffer[]; size: number }[] = [];
-  for (const { manifest, files } of bundles) {
-    const bytes = files["RECORDS.NDJSON"];
+  for (const { manifest, contents } of bundles) {
+    const bytes = (await contents()).files["RECORDS.NDJSON"];
     const group = groups.at(-1);
     if (group === undefined || group.size + bytes.length > segmentBytes) {
       groups.push({ first: manifest.records.first, parts: [bytes], size: bytes.length });
