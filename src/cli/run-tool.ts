@@ -24,8 +24,8 @@ export async function runTool(
     process.exitCode = await command();
   } catch (error) {
     const next = nextStep(error);
-    const lines = [`${program}: ${sentenceFor(error)}`, ...(next === undefined ? [] : [`Next: ${next}`])];
-    process.stderr.write(`${wrapText(lines.join("\n"), process.stderr.columns)}\n`);
+    const sentence = `${program}: ${sentenceFor(error)}${next === undefined ? "" : `\nNext: ${next}`}`;
+    process.stderr.write(`${wrapText(sentence, process.stderr.columns)}\n`);
     process.exitCode = exitCodeFor(error);
   }
 }

@@ -39,45 +39,41 @@ export async function restoreLog(
   if (missing.bundles.length > 0 || missing.gaps.length > 0) {
     throw gap(`Bundle ${missing.bundles.join(", ")} is missing, and a journal has no gaps.`);
   }
-  await writeSegments(directory, groupBySegment(bundles, segmentBytes));
+  await writeSegments(directory, await segmentsOf(bundles, segmentBytes));
   const { records, chain } = last.manifest;
   return { bundles: bundles.length, head: { seq: records.last, hash: chain.after } };
 }
 
-/** Whole bundles, as many as fit into a segment. */
-function groupBySegment(bundles: readonly VerifiedBundle[], segmentBytes: number): VerifiedBundle[][] {
-  const groups: VerifiedBundle[][] = [];
-  let size = 0;
-  for (const bundle of bundles) {
-    const { bytes } = bundle.manifest.records;
-    const group = groups.at(-1);
-    if (group === undefined || size + bytes > segmentBytes) {
-      groups.push([bundle]);
-      size = bytes;
-    } else {
-      group.push(bundle);
-      size += bytes;
-    }
-  }
-  return groups;
+interface Segment {
+  readonly name: string;
+  readonly bytes: Buffer;
 }
 
-/** One segment in memory at a time. */
-async function writeSegments(directory: string, groups: readonly (readonly VerifiedBundle[])[]): Promise<void> {
+/** Whole bundles, as many as fit. */
+async function segmentsOf(bundles: readonly VerifiedBundle[], segmentBytes: number): Promise<Segment[]> {
+  const groups: { first: number; parts: Buffer[]; size: number }[] = [];
+  for (const { manifest, contents } of bundles) {
+    const bytes = (await contents()).files["RECORDS.NDJSON"];
+    const group = groups.at(-1);
+    if (group === undefined || group.size + bytes.length > segmentBytes) {
+      groups.push({ first: manifest.records.first, parts: [bytes], size: bytes.length });
+    } else {
+      group.parts.push(bytes);
+      group.size += bytes.length;
+    }
+  }
+  return groups.map(({ first, parts }) => ({ name: segmentName(first), bytes: Buffer.concat(parts) }));
+}
+
+async function writeSegments(directory: string, segments: readonly Segment[]): Promise<void> {
   if ((await readdir(directory).catch(() => undefined)) !== undefined) {
     throw new StateError("The directory is there already. Nothing was written. Name one that does not exist yet.");
   }
   const part = `${directory}.part`;
   await rm(part, { recursive: true, force: true });
   await mkdir(part, { recursive: true, mode: 0o700 });
-  let sums = "";
-  for (const group of groups) {
-    const name = segmentName(group[0]?.manifest.records.first ?? 0);
-    const contents = await Promise.all(group.map((bundle) => bundle.contents()));
-    const bytes = Buffer.concat(contents.map(({ files }) => files["RECORDS.NDJSON"]));
-    await writeDurably(join(part, name), bytes, 0o600);
-    sums += `${sha256Hex(bytes)}  ${name}\n`;
-  }
+  for (const { name, bytes } of segments) await writeDurably(join(part, name), bytes, 0o600);
+  const sums = segments.map(({ name, bytes }) => `${sha256Hex(bytes)}  ${name}\n`).join("");
   await writeDurably(join(part, "SHA256SUMS"), sums);
   await rename(part, directory);
   await syncDirectory(dirname(directory));

@@ -10,8 +10,8 @@ export const HELP = `airlock-export: sealed bundles out, receipts in
         --bundle N         write bundle N again, seal nothing
         --only-new         leave out bundles that only wait for a receipt
         --heartbeat        seal a bundle even when nothing is queued
-  airlock-export verify DIR...       the far side's checks, on the stick as it is
-        --factory-root FILE  trust anchor (default /etc/airlock/factory-root.pem)
+  airlock-export verify DIR...       the far side's checks, on the stick itself
+        --factory-root FILE  trust anchor (/etc/airlock/factory-root.pem)
   airlock-export slip BUNDLE         a packing slip to print
   airlock-export receipt apply FILE  takes a receipt from the far side
   airlock-export receipt scan        takes it from paper, through a scanner

@@ -37,11 +37,11 @@ const HELP = `airlock-import: verifies bundles, delivers devices, writes receipt
   airlock-import receipt [--receipt-to DIR] [--print-to DIR] [--qr]
                                      the newest receipt once more
   airlock-import report --out FILE   one HTML page about everything imported
-  airlock-import kept                what is known of an appliance here, for when
-                                     it is lost
+  airlock-import kept                what is known of an appliance here, for
+                                     when it is lost
   airlock-import restore --out DIR [MEDIUM...]
-                                     a dead appliance's journal again, from every
-                                     bundle that was kept here
+                                     a dead appliance's journal again, from
+                                     every bundle that was kept here
   airlock-import denied [list] --api URL --token-file FILE
                                      imported devices on the deny list
   airlock-import denied clear UUID... --api URL --token-file FILE
