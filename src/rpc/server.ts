@@ -86,11 +86,25 @@ export async function startRpcServer(
     close: async () => {
       const closed = all.map((listener) => new Promise((resolve) => listener.close(resolve)));
       injector.drain(DRAIN_MS);
-      await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      await shutDown(server);
       injector.destroy();
       await Promise.all(closed);
     },
   };
+}
+
+/**
+ * Waits for calls under way, but not for ever: a client that was killed at the wrong moment was seen to leave grpc-js a
+ * session without a connection, which never ends by itself and kept a stopping service alive.
+ */
+async function shutDown(server: Server): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(() => {
+    server.forceShutdown();
+    late.resolve();
+  }, 2 * DRAIN_MS);
+  const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  await Promise.race([ended, late.promise]).finally(() => clearTimeout(timer));
 }
 
 async function openConsole(
