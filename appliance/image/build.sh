@@ -49,7 +49,7 @@ done
 systemctl --quiet --root="$root" enable airlock-firewall.service airlock-signer.service airlockd.socket airlockd.service systemd-networkd.service
 systemctl --quiet --root="$root" mask systemd-logind.service ctrl-alt-del.target apt-daily.timer apt-daily-upgrade.timer \
   dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer motd-news.timer systemd-networkd-wait-online.service \
-  sys-fs-fuse-connections.mount modprobe@fuse.service modprobe@drm.service systemd-firstboot.service
+  getty-static.service sys-fs-fuse-connections.mount modprobe@fuse.service modprobe@drm.service systemd-firstboot.service
 systemctl --quiet --root="$root" set-default multi-user.target
 # Nothing on the machine fetches or installs anything.
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/* "$root"/etc/apt/sources.list* "$root"/var/log/*.log "$root"/etc/resolv.conf

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmod, chown, cp, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createSite } from "../../src/sandbox/create-site.ts";
@@ -8,6 +8,7 @@ import { tokenEnvironment } from "../../src/sandbox/demo-token.ts";
 import { freePort, type Running } from "../../src/sandbox/programs.ts";
 import { startSigner } from "../../src/sandbox/run-site.ts";
 import { sitePaths } from "../../src/sandbox/site-files.ts";
+import { installCode } from "../support/installed-code.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const NOBODY = 65_534;
@@ -185,16 +186,6 @@ exit $code
     });
   }
 });
-
-/** As the package has it, root's: a checkout may belong to anybody. */
-async function installCode(to: string): Promise<void> {
-  const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
-  execFileSync(process.execPath, [tsc, "-p", join(ROOT, "tsconfig.build.json"), "--outDir", join(to, "dist")]);
-  await cp(join(ROOT, "package.json"), join(to, "package.json"));
-  await symlink(join(ROOT, "node_modules"), join(to, "node_modules"));
-  execFileSync("sh", ["-c", `chown -R -h root:root "$0" && chmod -R go-w "$0"`, to]);
-  assert.deepEqual((await readdir(to)).sort(), ["dist", "node_modules", "package.json"]);
-}
 
 async function sitesFile(): Promise<string> {
   return execFileSync("cat", [join(ROOT, "appliance/network/sites.nft")], { encoding: "utf8" });

@@ -37,17 +37,17 @@ export async function commission(guest: Guest, dir: string): Promise<string> {
   for (const [question, reply] of answers) await guest.answer(question, reply);
   await paste(guest, join(dir, "factory/factory_ca.pem"));
   await guest.answer(/PIN of the token: /, "7391284650");
-  await guest.answer(/Common name.*?\[.*?\]: /, "", 300_000);
-  const shown = await guest.expect(/-----END CERTIFICATE REQUEST-----/, 300_000);
+  await guest.answer(/Common name.*?\[.*?\]: /, "", 900_000);
+  const shown = await guest.expect(/-----END CERTIFICATE REQUEST-----/, 900_000);
   await writeFile(join(dir, "device-ca.csr"), pemOf(shown));
   await factory.signDeviceCa(join(dir, "device-ca.csr"), join(dir, "device-ca.pem"));
   await paste(guest, join(dir, "device-ca.pem"));
   for (const name of CUSTODIANS) {
-    await guest.answer(/Name of custodian \d \[.*?\]: /, name);
+    await guest.answer(/Name of custodian \d \[.*?\]: /, name, 900_000);
     await paste(guest, join(dir, "clients", `${name}.csr`));
   }
   await guest.answer(/Name of the importer, or none \[.*?\]: /, "none");
-  const end = await guest.expect(/FIRST BOOT DONE/, 300_000);
+  const end = await guest.expect(/FIRST BOOT DONE/, 1_800_000);
   await logIn(guest);
   for (const name of CUSTODIANS) {
     const pem = pemOf(await guest.run(`sudo cat /var/lib/airlock-ceremony/${name}.pem`));
@@ -80,7 +80,7 @@ export async function logIn(guest: Guest): Promise<void> {
 
 async function paste(guest: Guest, file: string): Promise<void> {
   const lines = (await readFile(file, "utf8")).trimEnd().split("\n");
-  await guest.expect(/paste it\r?\n> /, 300_000);
+  await guest.expect(/paste it\r?\n> /, 900_000);
   for (const line of lines) guest.type(line);
   await guest.expect(/taken: /);
 }

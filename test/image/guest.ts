@@ -10,6 +10,8 @@ export interface GuestOptions {
   readonly logFile: string;
   /** qemu's -nic. */
   readonly nic: string;
+  /** A FAT32 stick on USB: a raw image. */
+  readonly stick?: string;
   /** What runs qemu, such as `ip netns exec NAME`. */
   readonly before?: readonly string[];
 }
@@ -22,7 +24,7 @@ export class Guest {
   #unread = "";
   #wake: () => void = () => undefined;
 
-  constructor({ disk, variables, logFile, nic, before = [] }: GuestOptions) {
+  constructor({ disk, variables, logFile, nic, stick, before = [] }: GuestOptions) {
     const [command = "", ...args] = [
       ...before,
       ...["qemu-system-x86_64", "-machine", "q35", "-accel", process.env.AIRLOCK_ACCEL ?? "tcg,thread=multi"],
@@ -34,6 +36,8 @@ export class Guest {
         `if=pflash,format=raw,file=${variables}`,
       ],
       ...["-drive", `if=virtio,format=raw,file=${disk}`, "-nic", nic, "-device", "virtio-rng-pci"],
+      ...(stick === undefined ? [] : ["-device", "qemu-xhci", "-drive", `if=none,id=stick,format=raw,file=${stick}`]),
+      ...(stick === undefined ? [] : ["-device", "usb-storage,drive=stick,removable=on"]),
     ];
     this.#child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
     this.#child.stdout?.on("data", (chunk: Buffer) => {

@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { freePort } from "../../src/sandbox/programs.ts";
 import { ADDRESS, commission, enrolStation, logIn } from "./commission.ts";
-import { Guest } from "./guest.ts";
+import { Guest, type GuestOptions } from "./guest.ts";
 import { type Answered, findLost, loadUntilCut, untilServing } from "./load.ts";
 import { forwardInto, openTcpPorts, plugCable, unplugCable } from "./scan.ts";
 
@@ -37,11 +37,10 @@ const say = (text: string) =>
   console.log(`[${String(Math.round((Date.now() - started) / 1000)).padStart(5)} s] ${text}`);
 let running: Guest | undefined;
 
-function boot(
-  nic = `user,model=virtio-net-pci,restrict=on,hostfwd=tcp:${forwarded}-${ADDRESS}:7443`,
-  before: string[] = [],
-): Guest {
-  running = new Guest({ disk, variables, logFile: join(dir, "serial.log"), nic, before });
+const CABLE = `user,model=virtio-net-pci,restrict=on,hostfwd=tcp:${forwarded}-${ADDRESS}:7443`;
+
+function boot(more: Partial<GuestOptions> = {}): Guest {
+  running = new Guest({ disk, variables, logFile: join(dir, "serial.log"), nic: CABLE, ...more });
   return running;
 }
 
@@ -111,9 +110,11 @@ async function lastLook(answered: Answered): Promise<void> {
   plugCable(namespace, "10.0.2.2/24");
   const forwarder = forwardInto(namespace, port, ADDRESS);
   try {
-    const guest = boot("tap,model=virtio-net-pci,ifname=cable,script=no,downscript=no", [
-      ...["ip", "netns", "exec", namespace],
-    ]);
+    const guest = boot({
+      nic: "tap,model=virtio-net-pci,ifname=cable,script=no,downscript=no",
+      before: ["ip", "netns", "exec", namespace],
+      stick: makeStick(),
+    });
     const station = await untilServing(dir, forwarded, () => guest.hasEnded, BOOT_MS);
     assert.deepEqual(await findLost(station, answered), []);
     say(`after the last cut: ${answered.size} of ${answered.size} boards hold what they were given`);
@@ -121,6 +122,7 @@ async function lastLook(answered: Answered): Promise<void> {
     assert.deepEqual(openTcpPorts(namespace, ADDRESS), [7443]);
     say("of 65,535 TCP ports one is open: 7443");
     await logIn(guest);
+    await lookAtStick(guest);
     const proof = "sudo systemctl stop airlockd.socket airlockd; sudo runuser -u airlock -- airlockd --check-store";
     const shown = await guest.run(proof, BOOT_MS);
     assert.match(shown, /Proven/);
@@ -130,6 +132,31 @@ async function lastLook(answered: Answered): Promise<void> {
     forwarder.kill();
     unplugCable(namespace);
   }
+}
+
+function makeStick(): string {
+  const stick = join(dir, "stick.img");
+  execFileSync("sh", [
+    "-euc",
+    `truncate -s 64M "$0"; mformat -i "$0" -F -v STICK ::; echo receipt | mcopy -o -i "$0" - ::/ALR_TEST`,
+    stick,
+  ]);
+  return stick;
+}
+
+/** What is put in can be read, by the operator too, and nothing else. */
+async function lookAtStick(guest: Guest): Promise<void> {
+  const options = "findmnt -no OPTIONS /media/usb0";
+  assert.equal((await guest.run("sudo runuser -u operator -- cat /media/usb0/ALR_TEST")).trim(), "receipt");
+  assert.match(await guest.run(options), /^ro,nosuid,nodev,noexec,/m);
+  assert.match(await guest.run("sudo touch /media/usb0/x 2>&1"), /Read-only file system/);
+  assert.match(
+    await guest.run(`sudo runuser -u operator -- sudo -n /usr/lib/airlock-image/medium write; ${options}`),
+    /^rw,nosuid,nodev,noexec,/m,
+  );
+  assert.match(await guest.run(`sudo /usr/lib/airlock-image/medium read; ${options}`), /^ro,/m);
+  assert.match(await guest.run("sudo runuser -u operator -- sudo -n id 2>&1"), /password is required/);
+  say("a stick is mounted ro,nosuid,nodev,noexec; the operator can make it writable, and nothing else as root");
 }
 
 try {
