@@ -46,23 +46,31 @@ export async function restoreLog(
 
 interface Segment {
   readonly name: string;
-  readonly bytes: Buffer;
+  readonly bundles: VerifiedBundle[];
+  size: number;
 }
 
 /** Whole bundles, as many as fit. */
 function segmentsOf(bundles: readonly VerifiedBundle[], segmentBytes: number): Segment[] {
-  const groups: { first: number; parts: Buffer[]; size: number }[] = [];
-  for (const { manifest, files } of bundles) {
-    const bytes = files["RECORDS.NDJSON"];
-    const group = groups.at(-1);
-    if (group === undefined || group.size + bytes.length > segmentBytes) {
-      groups.push({ first: manifest.records.first, parts: [bytes], size: bytes.length });
+  const segments: Segment[] = [];
+  for (const bundle of bundles) {
+    const { first, bytes } = bundle.manifest.records;
+    const segment = segments.at(-1);
+    if (segment === undefined || segment.size + bytes > segmentBytes) {
+      segments.push({ name: segmentName(first), bundles: [bundle], size: bytes });
     } else {
-      group.parts.push(bytes);
-      group.size += bytes.length;
+      segment.bundles.push(bundle);
+      segment.size += bytes;
     }
   }
-  return groups.map(({ first, parts }) => ({ name: segmentName(first), bytes: Buffer.concat(parts) }));
+  return segments;
+}
+
+/** The records' bytes as they were verified; one segment at a time is in memory. */
+async function bytesOf({ bundles }: Segment): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for (const { contents } of bundles) parts.push((await contents()).files["RECORDS.NDJSON"]);
+  return Buffer.concat(parts);
 }
 
 async function writeSegments(directory: string, segments: readonly Segment[]): Promise<void> {
@@ -72,9 +80,13 @@ async function writeSegments(directory: string, segments: readonly Segment[]): P
   const part = `${directory}.part`;
   await rm(part, { recursive: true, force: true });
   await mkdir(part, { recursive: true, mode: 0o700 });
-  for (const { name, bytes } of segments) await writeDurably(join(part, name), bytes, 0o600);
-  const sums = segments.map(({ name, bytes }) => `${sha256Hex(bytes)}  ${name}\n`).join("");
-  await writeDurably(join(part, "SHA256SUMS"), sums);
+  const sums: string[] = [];
+  for (const segment of segments) {
+    const bytes = await bytesOf(segment);
+    await writeDurably(join(part, segment.name), bytes, 0o600);
+    sums.push(`${sha256Hex(bytes)}  ${segment.name}\n`);
+  }
+  await writeDurably(join(part, "SHA256SUMS"), sums.join(""));
   await rename(part, directory);
   await syncDirectory(dirname(directory));
 }
