@@ -39,30 +39,38 @@ export async function restoreLog(
   if (missing.bundles.length > 0 || missing.gaps.length > 0) {
     throw gap(`Bundle ${missing.bundles.join(", ")} is missing, and a journal has no gaps.`);
   }
-  await writeSegments(directory, await segmentsOf(bundles, segmentBytes));
+  await writeSegments(directory, segmentsOf(bundles, segmentBytes));
   const { records, chain } = last.manifest;
   return { bundles: bundles.length, head: { seq: records.last, hash: chain.after } };
 }
 
 interface Segment {
   readonly name: string;
-  readonly bytes: Buffer;
+  readonly bundles: VerifiedBundle[];
+  size: number;
 }
 
 /** Whole bundles, as many as fit. */
-async function segmentsOf(bundles: readonly VerifiedBundle[], segmentBytes: number): Promise<Segment[]> {
-  const groups: { first: number; parts: Buffer[]; size: number }[] = [];
-  for (const { manifest, contents } of bundles) {
-    const bytes = (await contents()).files["RECORDS.NDJSON"];
-    const group = groups.at(-1);
-    if (group === undefined || group.size + bytes.length > segmentBytes) {
-      groups.push({ first: manifest.records.first, parts: [bytes], size: bytes.length });
+function segmentsOf(bundles: readonly VerifiedBundle[], segmentBytes: number): Segment[] {
+  const segments: Segment[] = [];
+  for (const bundle of bundles) {
+    const { first, bytes } = bundle.manifest.records;
+    const segment = segments.at(-1);
+    if (segment === undefined || segment.size + bytes > segmentBytes) {
+      segments.push({ name: segmentName(first), bundles: [bundle], size: bytes });
     } else {
-      group.parts.push(bytes);
-      group.size += bytes.length;
+      segment.bundles.push(bundle);
+      segment.size += bytes;
     }
   }
-  return groups.map(({ first, parts }) => ({ name: segmentName(first), bytes: Buffer.concat(parts) }));
+  return segments;
+}
+
+/** The records' bytes as they were verified; one segment at a time is in memory. */
+async function bytesOf({ bundles }: Segment): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for (const { contents } of bundles) parts.push((await contents()).files["RECORDS.NDJSON"]);
+  return Buffer.concat(parts);
 }
 
 async function writeSegments(directory: string, segments: readonly Segment[]): Promise<void> {
@@ -72,9 +80,13 @@ async function writeSegments(directory: string, segments: readonly Segment[]): P
   const part = `${directory}.part`;
   await rm(part, { recursive: true, force: true });
   await mkdir(part, { recursive: true, mode: 0o700 });
-  for (const { name, bytes } of segments) await writeDurably(join(part, name), bytes, 0o600);
-  const sums = segments.map(({ name, bytes }) => `${sha256Hex(bytes)}  ${name}\n`).join("");
-  await writeDurably(join(part, "SHA256SUMS"), sums);
+  const sums: string[] = [];
+  for (const segment of segments) {
+    const bytes = await bytesOf(segment);
+    await writeDurably(join(part, segment.name), bytes, 0o600);
+    sums.push(`${sha256Hex(bytes)}  ${segment.name}\n`);
+  }
+  await writeDurably(join(part, "SHA256SUMS"), sums.join(""));
   await rename(part, directory);
   await syncDirectory(dirname(directory));
 }
