@@ -16,6 +16,8 @@ export interface SweepTally {
   /** Answers that were given before their blow, each found again afterwards. */
   acknowledged: number;
   readonly failures: string[];
+  /** Points that no run came by again: a note of the log's head, which goes by the clock. */
+  readonly unreached: string[];
 }
 
 const LIMIT_MS = 180_000;
@@ -71,7 +73,7 @@ export async function strikeOnce(sweep: ServiceSweep, strike: Strike, tally: Swe
       tally.acknowledged += Object.keys(told).length;
       return;
     }
-    tally.failures.push(`${strikeName(strike)} was not reached`);
+    tally.unreached.push(strikeName(strike));
   } catch (error) {
     tally.failures.push(`after ${strikeName(strike)}: ${error instanceof Error ? error.stack : error}`);
     await sweep.reset();

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import type { StoredRecord } from "../../src/log/record.ts";
 import { everyBit, inflictAll, storeFiles } from "../support/damage-files.ts";
 import { registration } from "../support/log-drafts.ts";
 import { readAll } from "../support/log-invariants.ts";
@@ -12,15 +13,14 @@ const { values } = parseArgs({ options: { every: { type: "string", default: "1" 
 const every = Number(values.every);
 const site = await LogSite.withLog();
 try {
+  let stored: StoredRecord[] = [];
   // The second opening moves LevelDB's log into a table, so that there are both.
   for (const n of [1, 2]) {
     const log = await site.open();
     await log.append(registration(n));
+    stored = await readAll(log);
     await log.close();
   }
-  const log = await site.open();
-  const stored = await readAll(log);
-  await log.close();
   for (const file of await storeFiles(site.root)) {
     const damages = everyBit(file).filter((_, index) => index % every === 0);
     const counts = await inflictAll(site.root, stored, damages);

@@ -27,7 +27,7 @@ describe("a blow at a system call of the real airlockd and airlock-signer", func
     wanted: (all: ServicePoint[]) => (ServicePoint | undefined)[],
     blow: Blow,
   ) {
-    const tally: SweepTally = { points: 0, acknowledged: 0, failures: [] };
+    const tally: SweepTally = { points: 0, acknowledged: 0, failures: [], unreached: [] };
     const points = wanted(await sweep.points(victim, scene));
     for (const point of points) {
       assert.ok(point !== undefined);
