@@ -164,7 +164,7 @@ function logOptions({ store }: ApplianceConfig) {
 function changed(): Refusal {
   return new Refusal(
     "DUAL-CONTROL",
-    "conflict",
+    "needs-person",
     "The act does not describe what is here now: the files or the signer's ledger differ. Nothing was changed. " +
       "Write the act again and have it signed again.",
   );
