@@ -30,11 +30,12 @@ const AT_THE_LINE = [
   "hsm/signer-client.ts",
 ];
 
-/** What a probe and a watcher read, and what no registration is large enough for. */
+/** What a probe and a watcher read, what no registration is large enough for, and a socket where no station is. */
 const NOT_REFUSALS = [
   "Registrations are taken here by POST.",
   "The bridge is up.",
   "The request is larger than the signer takes.",
+  "The console socket is for custodians. Use the appliance's address.",
 ];
 
 /** Texts in the code that are whole sentences; a template's values become `<>`. */
