@@ -59,7 +59,7 @@ export async function killRound(
   };
   const ask = () => Promise.allSettled(requests.map(register));
   const first = ask();
-  await enough.promise;
+  await Promise.race([enough.promise, first]);
   await site.kill();
   const answered = count(await first, "issued");
   await site.restart();

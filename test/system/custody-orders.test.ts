@@ -85,7 +85,7 @@ describe("custodians at work", function () {
     again.close();
   });
 
-  it("ROLE-METHOD keeps acts, orders and the audit from operators and stations, methods without an answer included", async () => {
+  it("ROLE-METHOD keeps acts, orders and the audit from operators and stations", async () => {
     for (const name of [OPERATOR, STATION]) {
       const client = openCustodyClient(await site.identity(name));
       for (const call of [
@@ -102,7 +102,8 @@ describe("custodians at work", function () {
       client.close();
     }
     const custodian = openCustodyClient(await site.identity(ALICE));
-    await assert.rejects(custodian.seal(), /UNIMPLEMENTED/);
+    await custodian.seal();
+    await custodian.unseal();
     custodian.close();
   });
 
