@@ -159,7 +159,7 @@ class Bridge implements RunningBridge {
     this.#metrics.answered({ ...note, status });
     if (note.outcome === "health") return;
     const line = { ...note, status, ...more };
-    if (note.outcome === "failed") this.#logger.warn(line, "sign");
+    if (note.outcome === "failed" || note.warning !== undefined) this.#logger.warn(line, "sign");
     else this.#logger.info(line, "sign");
   }
 }

@@ -29,6 +29,8 @@ export interface RegistrationAnswer {
   readonly sequence: bigint;
   /** The certificate was on record already. */
   readonly alreadyIssued: boolean;
+  /** A sentence for whoever looks after the line; empty for none. */
+  readonly warning: string;
 }
 
 /**

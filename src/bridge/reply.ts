@@ -21,6 +21,8 @@ export interface ReplyNote {
   readonly control?: string;
   readonly sequence?: string;
   readonly delivered?: string;
+  /** What the appliance wants people to know of a registration that it made all the same. */
+  readonly warning?: string;
   readonly cause?: string;
 }
 

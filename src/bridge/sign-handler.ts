@@ -87,7 +87,12 @@ function registeredReply(answer: RegistrationAnswer, uuid: string): Reply {
   return {
     status: 201,
     text: JSON.stringify(files),
-    note: { outcome: answer.alreadyIssued ? "repeated" : "registered", uuid, sequence: String(answer.sequence) },
+    note: {
+      outcome: answer.alreadyIssued ? "repeated" : "registered",
+      uuid,
+      sequence: String(answer.sequence),
+      ...(answer.warning === "" ? {} : { warning: answer.warning }),
+    },
   };
 }
 

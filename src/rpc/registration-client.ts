@@ -21,6 +21,8 @@ export interface StationAnswer {
   readonly sotaToml: string;
   readonly sequence: bigint;
   readonly alreadyIssued: boolean;
+  /** A sentence for people beside the certificate; empty for none. */
+  readonly warning: string;
 }
 
 /** A device as its record has it. */

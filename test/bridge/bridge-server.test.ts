@@ -477,6 +477,14 @@ describe("bridge", () => {
       assert.doesNotMatch(JSON.stringify(log), /BEGIN|MII/);
     });
 
+    it("ISSUE-ONCE gives a board its certificate with a warning of the appliance, and puts the warning into the log", async () => {
+      registrar.next({ ...ANSWER, warning: "The Factory denies this uuid." });
+      assert.equal((await post(body())).status, 201);
+      const [{ durationMs: _, ...line } = {}] = log;
+      const seen = { outcome: "registered", uuid: UUID, sequence: "42", warning: "The Factory denies this uuid." };
+      assert.deepEqual(line, { ...seen, status: 201, peer: "127.0.0.1" });
+    });
+
     it("lets a registration under way finish, takes no other, then stops", async () => {
       const signing = Promise.withResolvers<RegistrationAnswer>();
       registrar.next(signing.promise);

@@ -7,6 +7,7 @@ export const ANSWER: RegistrationAnswer = {
   sotaToml: "[tls]\n",
   sequence: 42n,
   alreadyIssued: false,
+  warning: "",
 };
 
 type Step = RegistrationAnswer | Error | Promise<RegistrationAnswer>;
