@@ -66,7 +66,7 @@ for user in custodian operator; do
 done
 cat >"$state/lib/airlock-console/custodian/.profile" <<'PROFILE'
 umask 022
-[ -e /var/lib/airlock-ceremony/genesis.json ] || exec sudo /usr/lib/airlock-image/first-boot
+[ -e /etc/airlock/commissioned ] || exec sudo /usr/lib/airlock-image/first-boot
 PROFILE
 chmod 0644 "$state/lib/airlock-console/custodian/.profile"
 find "$root/var" -mindepth 1 -delete

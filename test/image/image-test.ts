@@ -52,12 +52,25 @@ async function firstBoot(): Promise<void> {
   say("the first boot led into the ceremony; the doctor, at its end:");
   for (const line of end.split("\n").filter((text) => /pass {2}|FAIL {2}| -> |passed/.test(text)))
     console.log(`    ${line.trimEnd()}`);
-  await enrolStation(dir, port);
-  await lookInside(guest);
   // Durable before the power goes: what was just set up is not what the cuts are about.
   await guest.run("sync");
   await guest.cutPower();
   copyFileSync(disk, join(dir, "commissioned.img"));
+}
+
+/** The second boot finds everything in its place; a station is enrolled, and a person looks at what runs. */
+async function secondBoot(): Promise<void> {
+  execFileSync("cp", ["--sparse=always", join(dir, "commissioned.img"), disk]);
+  const guest = boot();
+  await logIn(guest);
+  await guest.run("until systemctl is-active --quiet airlockd; do sleep 2; done", BOOT_MS);
+  await enrolStation(dir, port);
+  await lookInside(guest);
+  const station = await untilServing(dir, forwarded, () => guest.hasEnded, BOOT_MS);
+  station.close();
+  say("through the forwarded port, the enrolled station registered a board over mTLS");
+  await guest.run("sync");
+  await guest.cutPower();
 }
 
 /** From inside, as a custodian at the console: the root, and what the running processes may really do. */
@@ -160,9 +173,8 @@ async function lookAtStick(guest: Guest): Promise<void> {
 }
 
 try {
-  if (existsSync(join(dir, "commissioned.img")))
-    execFileSync("cp", ["--sparse=always", join(dir, "commissioned.img"), disk]);
-  else await firstBoot();
+  if (!existsSync(join(dir, "commissioned.img"))) await firstBoot();
+  await secondBoot();
   const answered: Answered = new Map();
   for (let round = 1; round <= Number(values.cuts); round++) await cut(round, answered);
   await lastLook(answered);
