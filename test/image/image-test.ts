@@ -63,7 +63,7 @@ async function secondBoot(): Promise<void> {
   execFileSync("cp", ["--sparse=always", join(dir, "commissioned.img"), disk]);
   const guest = boot();
   await logIn(guest);
-  await guest.run("until systemctl is-active --quiet airlockd; do sleep 2; done", BOOT_MS);
+  await guest.run("until sudo systemctl is-active --quiet airlockd; do sleep 2; done", BOOT_MS);
   await enrolStation(dir, port);
   await lookInside(guest);
   const station = await untilServing(dir, forwarded, () => guest.hasEnded, BOOT_MS);
@@ -79,23 +79,23 @@ async function lookInside(guest: Guest): Promise<void> {
   assert.match(await guest.run("findmnt -no FSTYPE,OPTIONS /"), /squashfs ro/);
   say("the root is read-only squashfs");
   for (const unit of ["airlockd", "airlock-signer"]) {
-    const exposure = await guest.run(`systemd-analyze security --no-pager ${unit} | tail -n 1`);
+    const exposure = await guest.run(`sudo systemd-analyze security --no-pager ${unit} | tail -n 1`);
     const score = Number(/: ([0-9.]+) /.exec(exposure)?.[1]);
     assert.ok(score <= 0.3, exposure);
-    const pid = Number((await guest.run(`systemctl show -p MainPID --value ${unit}`)).trim());
+    const pid = Number((await guest.run(`sudo systemctl show -p MainPID --value ${unit}`)).trim());
     assert.ok(pid > 0, unit);
     const status = await guest.run(`sudo grep -E '^(Seccomp|NoNewPrivs|CapEff|CapBnd|Uid):' /proc/${pid}/status`);
     assert.match(status, /CapEff:\s0{16}\nCapBnd:\s0{16}\nNoNewPrivs:\s1\nSeccomp:\s2/);
     const links = await guest.run(`sudo nsenter -t ${pid} -n ip -brief link`);
     assert.match(links.trim(), /^lo \S+ /);
     assert.equal(links.trim().split("\n").length, 1, links);
-    const watchdog = await guest.run(`systemctl show -p Type -p WatchdogUSec -p NRestarts -p ActiveState ${unit}`);
+    const watchdog = await guest.run(`sudo systemctl show -p Type -p WatchdogUSec -p NRestarts -p ActiveState ${unit}`);
     assert.match(watchdog, /Type=notify[\s\S]*ActiveState=active/);
     say(`${unit}: exposure ${score}, runs with no capability, seccomp on, in a network of lo alone`);
   }
-  const jit = await guest.run("sudo grep -c rwx /proc/$(systemctl show -p MainPID --value airlock-signer)/maps");
+  const jit = await guest.run("sudo grep -c rwx /proc/$(sudo systemctl show -p MainPID --value airlock-signer)/maps");
   assert.equal(jit.trim(), "0");
-  const failed = await guest.run("systemctl --failed --no-legend --plain");
+  const failed = await guest.run("sudo systemctl --failed --no-legend --plain");
   say(`failed units: ${failed.trim() === "" ? "none" : failed.trim()}`);
 }
 
