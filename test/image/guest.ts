@@ -93,7 +93,7 @@ export class Guest {
   /** Runs a command in a shell that is logged in; returns its output. */
   async run(command: string, timeoutMs?: number): Promise<string> {
     // Said in two halves, so that the echo of the command is not taken for its end.
-    this.type(`stty -echo; echo BEG''IN-OUT; ${command}; echo "END''-OUT $?"`);
+    this.type(`stty -echo; echo BEG''IN-OUT; ${command}; echo END''-OUT $?`);
     await this.expect(/BEGIN-OUT\r?\n/, timeoutMs);
     const text = await this.expect(/END-OUT \d+\r?\n/, timeoutMs);
     return text.replace(/END-OUT \d+\r?\n$/, "").replaceAll("\r", "");
