@@ -52,7 +52,7 @@ describe("the Debian package", function () {
 
   it("ships what runs and nothing else: no sources, maps, headers, npm or other platforms' binaries", () => {
     const files = listFiles(join(tree, "usr/lib/airlock"));
-    const strange = files.filter((file) => !/\.(js|cjs|mjs|json|node)$|^bin\//.test(file));
+    const strange = files.filter((file) => !/\.(js|cjs|mjs|json|node)$|^(bin|libexec)\//.test(file));
     assert.deepEqual(strange, []);
     const native = files.filter((file) => file.endsWith(".node"));
     assert.deepEqual(native, [
