@@ -8,7 +8,7 @@ import { HeadNoter } from "./hsm/head-noter.ts";
 import type { Signer } from "./hsm/signer.ts";
 import { connectSigner } from "./hsm/signer-client.ts";
 import { SignerWatch } from "./hsm/signer-watch.ts";
-import { accountForLedger } from "./issuance/account-for-ledger.ts";
+import { pauseLevelWithLedger } from "./issuance/account-for-ledger.ts";
 import { type ClientIdentityRequest, issueClientCertificate } from "./issuance/client-certificate.ts";
 import { type ClockLimits, checkClock, clockProblem } from "./issuance/clock-guard.ts";
 import { DualControl } from "./issuance/dual-control.ts";
@@ -200,15 +200,11 @@ function watchSigner(
   });
 }
 
-async function reopenGate(logger: Logger, log: Log, signer: Signer, issuer: Issuer): Promise<void> {
-  const resume = await issuer.gate.pause();
-  try {
-    const unissued = await accountForLedger(log, signer, MAX_IN_FLIGHT);
-    if (unissued > 0) logger.warn({ control: "SIGN-LEDGER", unissued }, "signatures without a record were noted");
-    issuer.gate.open();
-  } finally {
-    resume();
-  }
+async function reopenGate(logger: Logger, log: Log, signer: Signer, { gate }: Issuer): Promise<void> {
+  const { unissued, resume } = await pauseLevelWithLedger({ gate, log, signer, maxInFlight: MAX_IN_FLIGHT });
+  if (unissued > 0) logger.warn({ control: "SIGN-LEDGER", unissued }, "signatures without a record were noted");
+  gate.open();
+  resume();
 }
 
 interface Running {
@@ -275,14 +271,8 @@ function serviceParts(
       request,
     );
   };
-  const pauseIssuing = async () => {
-    const resume = await issuer.gate.pause();
-    await accountForLedger(log, signer, MAX_IN_FLIGHT).catch((error: unknown) => {
-      resume();
-      throw error;
-    });
-    return resume;
-  };
+  const accounting = { gate: issuer.gate, log, signer, maxInFlight: MAX_IN_FLIGHT };
+  const pauseIssuing = async () => (await pauseLevelWithLedger(accounting)).resume;
   return {
     issuer,
     certificates: { issuerPem: deviceCa.pem, factoryRootPem: root.pem },

@@ -7,11 +7,12 @@ import { Refusal } from "../refusal.ts";
 export class IssuingGate {
   readonly #limit: number;
   #inFlight = 0;
-  #pauses = 0;
   #isClosed = false;
   #isShut = true;
   #drained: PromiseWithResolvers<void> | undefined;
   #resumed: PromiseWithResolvers<void> | undefined;
+  /** Resolves when every pause that was asked for has ended. */
+  #lastPause: Promise<void> = Promise.resolve();
 
   /** @param limit registrations that may be past the gate at once: the ledger's in-flight limit (SIGN-LEDGER). */
   constructor(limit: number) {
@@ -54,12 +55,23 @@ export class IssuingGate {
     if (this.#inFlight === 0) this.#drained?.resolve();
   }
 
-  /** Lets nobody in and waits until nobody is left inside; the returned function opens again. */
+  /**
+   * Lets nobody in and waits until nobody is left inside; the returned function opens again. One pause at a time: two
+   * that bring log and ledger level together would each record the same signatures, and the sums never agree again.
+   */
   async pause(): Promise<() => void> {
-    this.#pauses += 1;
-    this.#resumed ??= Promise.withResolvers();
+    const before = this.#lastPause;
+    const { promise, resolve: end } = Promise.withResolvers<void>();
+    this.#lastPause = promise;
+    await before;
+    const resumed = Promise.withResolvers<void>();
+    this.#resumed = resumed;
     await this.#untilEmpty();
-    return () => this.#resume();
+    return () => {
+      this.#resumed = undefined;
+      resumed.resolve();
+      end();
+    };
   }
 
   /** For ever, and waits until nobody is left inside. */
@@ -75,12 +87,5 @@ export class IssuingGate {
       await this.#drained.promise;
       this.#drained = undefined;
     }
-  }
-
-  #resume(): void {
-    this.#pauses -= 1;
-    if (this.#pauses > 0) return;
-    this.#resumed?.resolve();
-    this.#resumed = undefined;
   }
 }

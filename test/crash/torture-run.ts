@@ -152,7 +152,7 @@ export class Torture {
 
   async #restart(): Promise<void> {
     if (this.#down.signer) await this.#site.startSigner();
-    if (!this.#down.daemon) return;
+    if (!this.#down.daemon) return await this.#sealAsSignerReturns();
     if (this.#random.isOneIn(4)) {
       // The recovery itself is killed, and has to be run again from wherever it was.
       this.tally.startKills++;
@@ -161,6 +161,13 @@ export class Torture {
       await this.#site.killDaemon();
     }
     await this.#site.startDaemon();
+  }
+
+  /** Just when airlockd notices that the signer is back, and accounts for what the kill left: both want the line still. */
+  async #sealAsSignerReturns(): Promise<void> {
+    await delay(this.#random.between(0, 400));
+    await this.#seal();
+    await this.#seal();
   }
 
   /** A bundle that was answered stays sealed. One that was not may be there or not. */

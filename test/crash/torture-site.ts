@@ -15,7 +15,7 @@ import { type SitePaths, type SitePorts, sitePaths } from "../../src/sandbox/sit
 export class TortureSite {
   readonly paths: SitePaths;
   readonly ports: SitePorts;
-  readonly #root: string;
+  readonly root: string;
   readonly #failure = Promise.withResolvers<never>();
   /** Programs whose end is wanted. */
   readonly #doomed = new Set<Running>();
@@ -24,7 +24,7 @@ export class TortureSite {
   #client: ChildProcess | undefined;
 
   private constructor(root: string, ports: SitePorts) {
-    this.#root = root;
+    this.root = root;
     this.paths = sitePaths(join(root, "site"));
     this.ports = ports;
     this.#failure.promise.catch(() => undefined);
@@ -47,7 +47,7 @@ export class TortureSite {
   }
 
   get ledgerFile(): string {
-    return join(this.#root, "received.ndjson");
+    return join(this.root, "received.ndjson");
   }
 
   /** Rejects when a program has ended that nobody killed. */
@@ -96,7 +96,7 @@ export class TortureSite {
 
   /** The station, a process of its own that outlives all the others. */
   async startClient(station: string): Promise<ChildProcess> {
-    const identityFile = join(this.#root, "station.json");
+    const identityFile = join(this.root, "station.json");
     await writeFile(identityFile, JSON.stringify(await this.identityOf(station)), { mode: 0o600 });
     this.#client = fork(join(import.meta.dirname, "torture-client.ts"), [identityFile, this.ledgerFile]);
     return this.#client;
@@ -108,14 +108,29 @@ export class TortureSite {
     await this.#end(this.#signer, "stop");
   }
 
+  /** The ends of the services' logs. */
+  async lastWords(): Promise<string> {
+    const words: string[] = [];
+    for (const name of ["airlockd.log", "airlock-signer.log"]) {
+      const text = await readFile(join(this.paths.logs, name), "utf8").catch(() => "");
+      words.push(`${name}:`, ...text.trimEnd().split("\n").slice(-8));
+    }
+    return words.join("\n");
+  }
+
   async remove(): Promise<void> {
+    await this.stopAll();
+    await rm(this.root, { recursive: true, force: true });
+  }
+
+  /** Kills whatever still runs. */
+  async stopAll(): Promise<void> {
     if (this.#client !== undefined && this.#client.exitCode === null) {
       this.#client.disconnect();
       await once(this.#client, "exit");
     }
     await this.killDaemon();
     await this.killSigner();
-    await rm(this.#root, { recursive: true, force: true });
   }
 
   #watch(program: Running): void {
@@ -133,7 +148,7 @@ export class TortureSite {
 
   /** Compiled once instead of a thousand times. */
   get #cache(): Readonly<Record<string, string>> {
-    return { NODE_COMPILE_CACHE: join(this.#root, "compiled") };
+    return { NODE_COMPILE_CACHE: join(this.root, "compiled") };
   }
 
   #isListening(): Promise<boolean> {

@@ -28,9 +28,10 @@ try {
   }
   await torture.finish();
   console.log(`torture: nothing lost. seed ${seed}, ${JSON.stringify(torture.tally)}`);
+  await site.remove();
 } catch (error) {
   console.error(`torture: seed ${seed}: `, error);
   process.exitCode = 1;
-} finally {
-  await site.remove();
+  await site.stopAll();
+  console.error(`torture: the site is kept for whoever looks into this: ${site.root}\n${await site.lastWords()}`);
 }

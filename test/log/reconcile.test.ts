@@ -1,50 +1,12 @@
 import assert from "node:assert/strict";
-import type { LedgerState, LogHead } from "../../src/hsm/messages.ts";
-import { lineHash, ZERO_HASH } from "../../src/log/chain.ts";
+import type { LedgerState } from "../../src/hsm/messages.ts";
+import { ZERO_HASH } from "../../src/log/chain.ts";
 import { findUnissued } from "../../src/log/ledger-check.ts";
 import type { Log } from "../../src/log/log.ts";
 import { reconcileLedger } from "../../src/log/reconcile.ts";
-import { encodeLedgerLine, type Profile } from "../../src/signer/ledger-line.ts";
+import { LedgerDouble } from "../support/ledger-double.ts";
 import { drafts, genesis, registration, sha256 } from "../support/log-drafts.ts";
 import { LogSite } from "../support/log-site.ts";
-
-const ZERO_HEAD: LogHead = { seq: 0, hash: ZERO_HASH };
-
-/** A signer's ledger as the signer itself writes it. */
-class LedgerDouble {
-  readonly lines: string[] = [];
-  certificates = 0;
-  head = ZERO_HEAD;
-
-  add(profile: Profile, head: LogHead = this.head): this {
-    const before = this.lines.at(-1);
-    const key = profile === "server" ? "line-ca" : profile === "bundle-attributes" ? "bundle-sign" : "device-ca";
-    if (profile === "device" || profile === "bundle") this.certificates++;
-    this.head = head.seq > this.head.seq || profile === "epoch" ? head : this.head;
-    const n = this.lines.length + 1;
-    const line = encodeLedgerLine({
-      n,
-      prev: before === undefined ? ZERO_HASH : lineHash(`${before}\n`),
-      at: "2026-11-23T02:35:11.123Z",
-      profile,
-      ...(profile === "head" || profile === "epoch" ? {} : { signed: { key, tbs: sha256(`tbs ${n}`) } }),
-      certificates: this.certificates,
-      head,
-    });
-    this.lines.push(line.slice(0, -1));
-    return this;
-  }
-
-  get state(): LedgerState {
-    const last = this.lines.at(-1);
-    return {
-      number: this.lines.length,
-      hash: last === undefined ? ZERO_HASH : lineHash(`${last}\n`),
-      certificates: this.certificates,
-      head: this.head,
-    };
-  }
-}
 
 const maxInFlight = 4;
 
@@ -152,7 +114,7 @@ describe("log: reconciling with the signer's ledger", () => {
   it("STORE-HEAD refuses a newest head that the log lacks even when none of the lines read names it", async () => {
     const head = { seq: log.summary().head.seq + 1, hash: sha256("lost") };
     await assert.rejects(reconcile(log, ledger, { head }), { ...refused, message: /has seen records/ });
-    await reconcile(log, ledger, { head: ZERO_HEAD });
+    await reconcile(log, ledger, { head: { seq: 0, hash: ZERO_HASH } });
   });
 
   describe("of a log that continues another one", () => {

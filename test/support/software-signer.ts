@@ -3,6 +3,7 @@ import type { KeyLabel, LogHead, SignerState } from "../../src/hsm/messages.ts";
 import type { Signer } from "../../src/hsm/signer.ts";
 import { Refusal } from "../../src/refusal.ts";
 import { parseSignedAttributes } from "../../src/x509/cms-attributes.ts";
+import { LedgerDouble } from "./ledger-double.ts";
 import type { SoftwarePki } from "./software-pki.ts";
 
 /** A signer with keys in software, a ledger in memory and the gate's rule for bundle-sign. */
@@ -15,21 +16,12 @@ export interface SoftwareSigner extends Signer {
 }
 
 export function makeSoftwareSigner(pki: SoftwarePki): SoftwareSigner {
-  let number = 0;
-  let certificates = 0;
-  let hash = "0".repeat(64);
-  let head: LogHead = { seq: 0, hash };
-  const addLine = (newHead: LogHead) => {
-    number++;
-    head = newHead;
-    hash = createHash("sha256").update(`${hash}${number}`).digest("hex");
-    return number;
-  };
+  const ledger = new LedgerDouble();
   const signer: SoftwareSigner = {
     state: "ready",
     async status() {
       const status = { state: signer.state, isCeremony: false, tokenSerial: "0000", keys: [] };
-      const answer = { ...status, ledger: { number, hash, certificates, head } };
+      const answer = { ...status, ledger: ledger.state };
       await signer.afterStatus?.();
       return answer;
     },
@@ -38,26 +30,28 @@ export function makeSoftwareSigner(pki: SoftwarePki): SoftwareSigner {
       if (signer.state === "away") throw new Refusal("SERVICE-STATE", "away", "The HSM is away.");
       if (key === "bundle-sign") {
         const { ledgerCount, ledgerHash } = parseSignedAttributes(tbs, "SIGNER-GATE");
-        if (ledgerCount !== certificates || ledgerHash.toString("hex") !== hash) {
+        if (ledgerCount !== ledger.certificates || ledgerHash.toString("hex") !== ledger.state.hash) {
           throw new Refusal("SIGNER-GATE", "malformed", "The attribute is not the ledger's state.");
         }
       }
       const { privateKey } = key === "bundle-sign" ? pki.bundleKey : pki.deviceCaKey;
-      if (key === "device-ca") certificates++;
-      return { signature: sign("sha256", tbs, privateKey), ledger: addLine(newHead) };
+      const profile = key === "bundle-sign" ? "bundle-attributes" : key === "line-ca" ? "server" : "device";
+      ledger.add(profile, newHead, createHash("sha256").update(tbs).digest("hex"));
+      return { signature: sign("sha256", tbs, privateKey), ledger: ledger.state.number };
     },
     async noteHead(newHead) {
-      return addLine(newHead);
+      return ledger.add("head", newHead).state.number;
     },
-    readLedger: async function* () {},
+    readLedger: async function* (after) {
+      yield* ledger.lines.slice(after);
+    },
     reload: () => signer.status(),
     presentShare: async () => 0,
     unseal: () => signer.status(),
     seal: () => signer.status(),
     close: () => undefined,
     addCertificates: (count) => {
-      certificates += count;
-      number += count;
+      for (let n = 0; n < count; n++) ledger.add("bundle");
     },
   };
   return signer;
