@@ -1,4 +1,13 @@
-import { type Client, type ClientOptions, credentials, type Metadata, type ServiceError } from "@grpc/grpc-js";
+import { isIP } from "node:net";
+import { checkServerIdentity } from "node:tls";
+import {
+  type Client,
+  type ClientOptions,
+  credentials,
+  type Metadata,
+  type ServiceError,
+  type VerifyOptions,
+} from "@grpc/grpc-js";
 import { CONTROLS, type ControlId } from "../controls.ts";
 import { CustodyServiceService } from "../gen/airlock/custody/v1/custody.ts";
 import { RegistrationServiceService } from "../gen/airlock/registration/v1/registration.ts";
@@ -50,15 +59,35 @@ type ClientConstructor<T extends Client> = new (
 
 /** Opens a mutually authenticated channel; nothing connects before the first call. */
 export function openClient<T extends Client>(Service: ClientConstructor<T>, identity: ClientIdentity): T {
+  const { target, verification, options } = peerOf(identity);
   const channel = credentials.createSsl(
     Buffer.from(identity.lineCa),
     Buffer.from(identity.key),
     Buffer.from(identity.certificate),
-    // At the console dates must not matter. Who may put a socket there decides whom this client talks to; nobody in
-    // between could pass its signature on, for that is over this very handshake.
-    identity.console === undefined ? undefined : { rejectUnauthorized: false },
+    verification,
   );
-  return new Service(identity.console === undefined ? identity.address : `unix:${identity.console}`, channel, OPTIONS);
+  return new Service(target, channel, { ...OPTIONS, ...options });
+}
+
+interface Peer {
+  readonly target: string;
+  readonly verification?: VerifyOptions;
+  readonly options?: ClientOptions;
+}
+
+function peerOf({ address, console }: ClientIdentity): Peer {
+  // At the console dates must not matter. Who may put a socket there decides whom this client talks to; nobody in
+  // between could pass its signature on, for that is over this very handshake.
+  if (console !== undefined) return { target: `unix:${console}`, verification: { rejectUnauthorized: false } };
+  const host = address.slice(0, address.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
+  if (isIP(host) === 0) return { target: address };
+  // RFC 6066 section 3 allows no address as the server's name. The one sent instead decides nothing: the certificate
+  // must be for the address.
+  return {
+    target: address,
+    verification: { checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate) },
+    options: { "grpc.ssl_target_name_override": "appliance" },
+  };
 }
 
 /** The callback form of grpc-js as a promise that rejects with the server's Refusal where there is one. */

@@ -65,11 +65,12 @@ describe("a ceremony that is interrupted", function () {
 
   const partsOf = async (): Promise<CeremonyParts> => {
     const { client } = signer;
+    let certified = 0;
     const dying: CeremonySigner = {
       ...client,
       generateKeys: () => crashes.step("generate", () => client.generateKeys()),
       signCeremony: (key, tbs) => crashes.step(`sign ${key}`, () => client.signCeremony(key, tbs)),
-      sign: (key, tbs, head) => crashes.step(`certify by ${key} ${tbs.length}`, () => client.sign(key, tbs, head)),
+      sign: (key, tbs, head) => crashes.step(`certify by ${key} ${++certified}`, () => client.sign(key, tbs, head)),
       reload: () => crashes.step("reload", () => client.reload()),
     };
     const config = parseApplianceConfig(site.configFile, await readFile(site.configFile, "utf8"));

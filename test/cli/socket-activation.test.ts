@@ -21,6 +21,16 @@ while True:
     for line in s.recv(4096).decode().splitlines():
         print(line, flush=True)
 `;
+/** Waits until somebody listens: systemd-socket-activate starts the program at the first connection, not before. */
+const KNOCK = `
+import socket, sys, time
+for _ in range(600):
+    try:
+        socket.create_connection(("127.0.0.1", int(sys.argv[1]))).recv(1)
+        break
+    except ConnectionRefusedError:
+        time.sleep(0.1)
+`;
 
 describe("airlockd under systemd's hand", function () {
   this.timeout(60_000);
@@ -74,11 +84,7 @@ describe("airlockd under systemd's hand", function () {
     await writeFile(other, text.replace(`127.0.0.1:${ports.appliance}`, `127.0.0.1:${ports.foundries}`));
     const daemon = activate(other, ports.appliance, {});
     const stderr = lines(daemon, "stderr");
-    const knock = start(
-      "python3",
-      ["-c", `import socket; socket.create_connection(("127.0.0.1", ${ports.appliance})).recv(1)`],
-      "ignore",
-    );
+    const knock = start("python3", ["-c", KNOCK, String(ports.appliance)], "ignore");
     await stderr(/which \[service\] listen does not name/);
     await once(knock, "exit");
   });

@@ -10,6 +10,7 @@ import { openTransferClient, type TransferClient } from "../../src/rpc/transfer-
 import { OPERATOR } from "../../src/sandbox/create-site.ts";
 import { freePort } from "../../src/sandbox/programs.ts";
 import { createTestKey, TestFactory } from "../sandbox/test-factory.ts";
+import { makeLinePki } from "../support/line-pki.ts";
 import { sharedSite } from "../support/shared-site.ts";
 import { identityOf, makeRequest, openStation } from "../support/station.ts";
 
@@ -108,6 +109,29 @@ describe("registration client", () => {
       assertAway(await rejection(called.register(makeRequest())));
     });
   }
+
+  it("takes a server at an IP address only when its certificate names that address, and without a warning", async () => {
+    const warnings: Error[] = [];
+    const warn = (warning: Error) => warnings.push(warning);
+    process.on("warning", warn);
+    const line = makeLinePki();
+    const { certificate: cert, key: serverKey } = await line.serverIdentity(Date.now());
+    const made = createSecureServer({ cert, key: serverKey });
+    made.on("stream", (stream) => stream.respond({ ...GRPC, "grpc-status": "13" }, { endStream: true }));
+    const port = await listen(made);
+    const station = await line.client("station", "line-1");
+    const called = async (host: string) => {
+      client = openRegistrationClient({ ...station, address: `${host}:${port}`, lineCa: line.lineCa.pem });
+      return await rejection(client.register(makeRequest())).finally(() => client.close());
+    };
+    const named = await called("localhost");
+    assert.ok(!(named instanceof Refusal), "localhost is in the certificate, so the call gets through");
+    const numbered = await called("127.0.0.1");
+    assertAway(numbered);
+    assert.match(String(numbered.cause), /IP: 127\.0\.0\.1 is not in the cert's list/);
+    process.off("warning", warn);
+    assert.deepEqual(warnings, []);
+  });
 
   const GRPC = { ":status": 200, "content-type": "application/grpc" };
 

@@ -42,21 +42,21 @@ export type ExportOptions = ReturnType<typeof parse>["values"];
 
 interface Entry {
   readonly run: ExportCommand;
-  /** How many words may follow the command. */
-  readonly words: number;
+  /** The word that must follow the command, if one must. */
+  readonly needs?: string;
 }
 
 const COMMANDS: Readonly<Record<string, Entry>> = {
-  status: { run: statusCommand, words: 0 },
-  export: { run: exportCommand, words: 0 },
-  list: { run: listCommand, words: 0 },
-  rejects: { run: rejectsCommand, words: 0 },
-  resubmit: { run: resubmitCommand, words: 1 },
-  void: { run: voidCommand, words: 1 },
-  slip: { run: slipCommand, words: 1 },
-  "receipt apply": { run: receiptApplyCommand, words: 1 },
-  "deny-list apply": { run: denyListApplyCommand, words: 1 },
-  "receipt scan": { run: receiptScanCommand, words: 0 },
+  status: { run: statusCommand },
+  export: { run: exportCommand },
+  list: { run: listCommand },
+  rejects: { run: rejectsCommand },
+  resubmit: { run: resubmitCommand, needs: "UUID" },
+  void: { run: voidCommand, needs: "UUID" },
+  slip: { run: slipCommand, needs: "BUNDLE" },
+  "receipt apply": { run: receiptApplyCommand, needs: "FILE" },
+  "deny-list apply": { run: denyListApplyCommand, needs: "FILE" },
+  "receipt scan": { run: receiptScanCommand },
 };
 
 function parse(args: readonly string[]) {
@@ -89,6 +89,11 @@ function chooseCommand(positionals: readonly string[]): { run: ExportCommand; wo
   if (entry === undefined) {
     throw new UsageError(`say what to do: ${Object.keys(COMMANDS).join(", ")}, verify. See airlock-export --help`);
   }
-  if (words.length > entry.words) throw new UsageError(`too many words after ${name}. See airlock-export --help`);
+  const { needs } = entry;
+  if (needs !== undefined && words.length === 0)
+    throw new UsageError(`${name} needs ${needs}. See airlock-export --help`);
+  if (words.length > (needs === undefined ? 0 : 1)) {
+    throw new UsageError(`too many words after ${name}. See airlock-export --help`);
+  }
   return { run: entry.run, words };
 }
