@@ -1,6 +1,9 @@
 import type { Socket } from "node:net";
 
-/** Gathers the frames of one turn of the event loop into one write: a system call costs more than a small frame. */
+/** Frames that go out together. More would wait for the last of a crowd, and the other side would stand idle. */
+const FRAMES = 8;
+
+/** Gathers the frames of one turn of the event loop into few writes: a system call costs more than a small frame. */
 export class BatchWriter {
   readonly #socket: Pick<Socket, "write">;
   #waiting: Buffer[] = [];
@@ -12,6 +15,7 @@ export class BatchWriter {
   write(frame: Buffer): void {
     this.#waiting.push(frame);
     if (this.#waiting.length === 1) setImmediate(() => this.flush());
+    if (this.#waiting.length >= FRAMES) this.flush();
   }
 
   /** Hands everything to the socket now. */
