@@ -12,6 +12,7 @@ import type { Outcome } from "./outcome.ts";
 import { describeProfiles } from "./profile.ts";
 import { bridgeRow } from "./rows/bridge.ts";
 import { cpuRow } from "./rows/cpu.ts";
+import { importMemoryRow } from "./rows/import-memory.ts";
 import { importRunRow } from "./rows/import-run.ts";
 import { importVerifyRow } from "./rows/import-verify.ts";
 import { largeQueueRow } from "./rows/large-queue.ts";
@@ -29,7 +30,7 @@ import { formatTable } from "./table.ts";
 /** In the order of the table. */
 const ROWS: readonly BenchRow[] = [
   ...[unaryRow, streamRow, cpuRow, oneAtATimeRow, steadyRateRow, slowTokenRow, tpmRow],
-  ...[memoryRow, startUpRow, largeQueueRow, importVerifyRow, importRunRow, bridgeRow],
+  ...[memoryRow, startUpRow, largeQueueRow, importVerifyRow, importRunRow, importMemoryRow, bridgeRow],
 ];
 /** Delivers everything that the log has, so it comes while that is little; restarting ends what memory looks at. */
 const FIRST: readonly BenchRow[] = [importRunRow];

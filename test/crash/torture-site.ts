@@ -4,12 +4,16 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { ClientIdentity } from "../../src/rpc/client.ts";
 import { createSite } from "../../src/sandbox/create-site.ts";
 import { tokenEnvironment } from "../../src/sandbox/demo-token.ts";
 import { freePort, type Running, startProgram, waitUntil } from "../../src/sandbox/programs.ts";
 import { startSigner } from "../../src/sandbox/run-site.ts";
 import { type SitePaths, type SitePorts, sitePaths } from "../../src/sandbox/site-files.ts";
+
+/** What Node needs to write its report. */
+const REPORT_MS = 3_000;
 
 /** One real site whose processes may be killed and started again, over and over. */
 export class TortureSite {
@@ -73,7 +77,10 @@ export class TortureSite {
   /** Starts airlockd without waiting. */
   launchDaemon(): Running {
     const args = ["--config", this.paths.applianceToml];
-    this.#daemon = startProgram("airlockd", args, join(this.paths.logs, "airlockd.log"), this.#cache);
+    this.#daemon = startProgram("airlockd", args, join(this.paths.logs, "airlockd.log"), {
+      ...this.#cache,
+      NODE_OPTIONS: `--report-on-signal --report-directory=${this.root}`,
+    });
     this.#watch(this.#daemon);
     return this.#daemon;
   }
@@ -108,9 +115,9 @@ export class TortureSite {
     await this.#end(this.#signer, "stop");
   }
 
-  /** The ends of the services' logs. */
+  /** What airlockd's threads do at this moment, and the ends of the services' logs. */
   async lastWords(): Promise<string> {
-    const words: string[] = [];
+    const words: string[] = [...(await this.#threads())];
     for (const name of ["airlockd.log", "airlock-signer.log"]) {
       const text = await readFile(join(this.paths.logs, name), "utf8").catch(() => "");
       words.push(`${name}:`, ...text.trimEnd().split("\n").slice(-8));
@@ -144,6 +151,23 @@ export class TortureSite {
     if (program === undefined) return;
     this.#doomed.add(program);
     await program[how]();
+  }
+
+  async #threads(): Promise<string[]> {
+    const pid = this.#daemon?.pid ?? 0;
+    const tasks = await readdir(`/proc/${pid}/task`).catch(() => []);
+    if (tasks.length === 0) return ["airlockd does not run"];
+    // Node writes what its JavaScript and its handles do to a file beside the site.
+    process.kill(pid, "SIGUSR2");
+    const states = tasks.map(async (task) => {
+      const at = (name: string) => readFile(`/proc/${pid}/task/${task}/${name}`, "utf8").catch(() => "?");
+      const [comm, wchan, stat] = [await at("comm"), await at("wchan"), await at("stat")];
+      const [state, ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return `thread ${task} ${comm.trim()}: ${state} in ${wchan}, CPU ticks ${fields[10]} + ${fields[11]}`;
+    });
+    const all = await Promise.all(states);
+    await delay(REPORT_MS);
+    return all;
   }
 
   /** Compiled once instead of a thousand times. */

@@ -32,6 +32,6 @@ try {
 } catch (error) {
   console.error(`torture: seed ${seed}: `, error);
   process.exitCode = 1;
-  await site.stopAll();
   console.error(`torture: the site is kept for whoever looks into this: ${site.root}\n${await site.lastWords()}`);
+  await site.stopAll();
 }
