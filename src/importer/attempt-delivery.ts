@@ -25,23 +25,29 @@ export type Attempt =
   | { readonly step: "unauthorised" }
   | { readonly step: "again"; readonly reason: string; readonly retryAfterMs?: number };
 
+interface DeliveryInHand extends Delivery {
+  readonly certificatePem: string;
+}
+
 /**
  * Tries once to create a device. A conflict is resolved by reading back what the Factory has, never by guessing.
+ * @param certificatePem the device's, from the kept bundle
  * @param wasBegun an earlier try may have created it
  */
 export async function attemptDelivery(
   port: FoundriesPort,
   factory: FactoryKnowledge,
   delivery: Delivery,
+  certificatePem: string,
   wasBegun: boolean,
 ): Promise<Attempt> {
-  const { certificatePem, name, group } = delivery;
+  const { name, group } = delivery;
   const created = await port.createDevice({ certificatePem, name, ...(group === undefined ? {} : { group }) });
   switch (created.outcome) {
     case "created":
       return settled({ outcome: "delivered" });
     case "conflict":
-      return await resolveConflict(port, factory, delivery, wasBegun);
+      return await resolveConflict(port, factory, { ...delivery, certificatePem }, wasBegun);
     default:
       return describeFailure(created);
   }
@@ -51,7 +57,7 @@ export async function attemptDelivery(
 async function resolveConflict(
   port: FoundriesPort,
   factory: FactoryKnowledge,
-  delivery: Delivery,
+  delivery: DeliveryInHand,
   wasBegun: boolean,
 ): Promise<Attempt> {
   const found = await port.getDevice(delivery.uuid);
@@ -77,7 +83,7 @@ function explainAbsent({ denied }: FactoryKnowledge): Attempt {
 async function compareDevice(
   port: FoundriesPort,
   factory: FactoryKnowledge,
-  delivery: Delivery,
+  delivery: DeliveryInHand,
   device: FactoryDevice,
   wasBegun: boolean,
 ): Promise<Attempt> {

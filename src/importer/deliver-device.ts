@@ -11,6 +11,8 @@ export interface DeliveryParts {
   readonly clock: Clock;
   readonly backoff: Backoff;
   readonly factory: FactoryKnowledge;
+  /** The certificate as it was verified. @throws StateError when the kept copy was changed */
+  certificateOf(delivery: Delivery): Promise<string>;
   /** Resolves once the journal says durably that this device is about to be created. */
   announce(delivery: Delivery): Promise<void>;
   /** True once the run shall end; no new call is begun then. */
@@ -40,13 +42,14 @@ const MAX_ATTEMPTS = 6;
 export async function deliverDevice(parts: DeliveryParts, delivery: Delivery): Promise<Delivered> {
   const known = rejectKnown(parts.factory, delivery);
   if (known !== undefined) return settle(parts, delivery.seq, known);
+  const certificatePem = await parts.certificateOf(delivery);
   let isBegun = delivery.isBegun;
   for (let attempt = 1; ; attempt++) {
     await parts.backoff.ready();
     if (parts.isStopping()) return open({ result: "pending", reason: "the run was stopped" });
     // Durable before the call: if we die now, the next run knows that the Factory may have the device.
     if (!isBegun) await parts.announce(delivery);
-    const done = await attemptDelivery(parts.port, parts.factory, delivery, isBegun);
+    const done = await attemptDelivery(parts.port, parts.factory, delivery, certificatePem, isBegun);
     isBegun = true;
     if (done.step !== "again") {
       parts.backoff.succeeded();

@@ -1,6 +1,6 @@
-import type { RegistrationRecord } from "../log/record.ts";
 import { type ImporterState, type KnownBundle, type KnownOutcome, sortedBundles } from "./importer-state.ts";
 import type { OutcomeEntry } from "./journal-entry.ts";
+import type { OpenRegistration } from "./open-registrations.ts";
 
 /** A registration that the Factory shall get. */
 export interface Delivery {
@@ -9,7 +9,8 @@ export interface Delivery {
   /** The record's name, or the newest resubmission's. */
   readonly name: string;
   readonly group?: string;
-  readonly certificatePem: string;
+  /** Number of the kept bundle that has its certificate. */
+  readonly bundle: number;
   /** An earlier run began to create it and never learned what came of it. */
   readonly isBegun: boolean;
 }
@@ -33,7 +34,7 @@ export interface PlanOptions {
  */
 export function prepareDeliveries(
   state: ImporterState,
-  registrations: readonly RegistrationRecord[],
+  registrations: readonly OpenRegistration[],
   options: PlanOptions,
 ): Plan {
   const deliveries: Delivery[] = [];
@@ -60,13 +61,13 @@ function isRenamedSince(state: ImporterState, seq: number, known: KnownOutcome):
   return (state.renamed.get(seq)?.position ?? -1) > known.position;
 }
 
-function describeDelivery(state: ImporterState, { seq, device, cert }: RegistrationRecord): Delivery {
+function describeDelivery(state: ImporterState, { seq, bundle, uuid, name, group }: OpenRegistration): Delivery {
   return {
     seq,
-    uuid: device.uuid,
-    name: state.renamed.get(seq)?.name ?? device.name,
-    ...(device.group === undefined ? {} : { group: device.group }),
-    certificatePem: cert.pem,
+    bundle,
+    uuid,
+    name: state.renamed.get(seq)?.name ?? name,
+    ...(group === undefined ? {} : { group }),
     isBegun: state.called.has(seq),
   };
 }

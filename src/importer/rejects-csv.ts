@@ -1,6 +1,6 @@
-import type { RegistrationRecord } from "../log/record.ts";
 import type { RejectCode } from "../transfer/receipt.ts";
 import type { ImporterState } from "./importer-state.ts";
+import type { OpenRegistration } from "./open-registrations.ts";
 
 /** What a person does about each code, on the connected side or back inside. */
 export const REMEDY: Readonly<Record<RejectCode, string>> = {
@@ -13,12 +13,12 @@ export const REMEDY: Readonly<Record<RejectCode, string>> = {
 };
 
 /** One line for each rejected registration: RFC 4180, UTF-8, CRLF. */
-export function encodeRejects(state: ImporterState, registrations: readonly RegistrationRecord[]): string {
-  const rows = registrations.flatMap(({ seq, at, device, by }) => {
+export function encodeRejects(state: ImporterState, registrations: readonly OpenRegistration[]): string {
+  const rows = registrations.flatMap(({ seq, at, uuid, name: registered, station }) => {
     const known = state.outcomes.get(seq);
     if (known?.outcome !== "rejected" || known.code === undefined) return [];
-    const name = state.renamed.get(seq)?.name ?? device.name;
-    return [[String(seq), device.uuid, name, by.client, at, known.code, REMEDY[known.code], known.note ?? ""]];
+    const name = state.renamed.get(seq)?.name ?? registered;
+    return [[String(seq), uuid, name, station, at, known.code, REMEDY[known.code], known.note ?? ""]];
   });
   const head = ["record", "uuid", "name", "station", "registered", "code", "what to do", "note"];
   return [head, ...rows].map((row) => `${row.map(quote).join(",")}\r\n`).join("");

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readImported, readImportedRecords } from "../../src/importer/imported-registrations.ts";
+import { readImportedRecords } from "../../src/importer/imported-registrations.ts";
+import { readOpenRegistrations } from "../../src/importer/open-registrations.ts";
 import { encodeRejects } from "../../src/importer/rejects-csv.ts";
 import { encodeReportPage } from "../../src/importer/report/page.ts";
 import { collectReport, type ReportData } from "../../src/importer/report/report-data.ts";
@@ -162,8 +163,8 @@ describe("importer/report", () => {
     factory.devices.set("other", { uuid: "other", name: device.name, spkiDer: makeKey().spkiDer });
     await bench.accept(site, await site.seal());
     await bench.run(factory);
-    const registrations = [];
-    for await (const record of readImported(bench.directory, LOG_ID, bench.journal.state)) registrations.push(record);
+    const { state } = bench.journal;
+    const registrations = await readOpenRegistrations(bench.directory, LOG_ID, state, { isRetryingRejected: true });
     const [, row = ""] = encodeRejects(bench.journal.state, registrations).split("\r\n");
     assert.match(
       row,

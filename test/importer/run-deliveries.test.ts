@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { type AirgapSite, makeSite, OPERATOR, type RegisteredDevice } from "../support/airgap-site.ts";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { bundleDirectory } from "../../src/transfer/bundle-files.ts";
+import { type AirgapSite, LOG_ID, makeSite, OPERATOR, type RegisteredDevice } from "../support/airgap-site.ts";
 import { type ImporterBench, makeBench } from "../support/importer-bench.ts";
 import { type CallFault, type MemoryFactory, makeFactory } from "../support/memory-factory.ts";
 import { makeKey } from "../support/software-pki.ts";
@@ -48,6 +51,33 @@ describe("importer/run-deliveries", function () {
     assert.equal(factory.devices.get(grouped.uuid)?.group, "pilot");
     const again = await bench.run(factory);
     assert.equal(again.delivered, 0);
+    assertOnce();
+  });
+
+  it("CERT-PROFILE sends the certificates of several kept bundles, and nothing of a kept copy that was changed", async () => {
+    const bundles: RegisteredDevice[][] = [];
+    for (let i = 0; i < 5; i++) bundles.push(await registerAndImport(3));
+    const kept = join(bench.directory, "bundles", bundleDirectory(LOG_ID, 5), "RECORDS.NDJSON");
+    const good = await readFile(kept);
+    const { deliveries } = await bench.plan();
+    await writeFile(
+      kept,
+      good.toString().replace(/"pem":"[^"]{80}/, (text) => text.replace(/.$/, "A")),
+    );
+    await assert.rejects(bench.deliver(factory, { deliveries, settlements: [] }), /kept copy of bundle 5 was changed/);
+    assert.deepEqual(
+      [...factory.devices.keys()].sort(),
+      bundles
+        .slice(0, 4)
+        .flat()
+        .map(({ uuid }) => uuid)
+        .sort(),
+    );
+    for (const { uuid, key } of bundles.slice(0, 4).flat()) {
+      assert.ok(factory.devices.get(uuid)?.spkiDer?.equals(key.spkiDer));
+    }
+    await writeFile(kept, good);
+    assert.equal((await bench.run(factory)).delivered, 3);
     assertOnce();
   });
 

@@ -8,9 +8,10 @@ import { createIdentity, type Identity } from "../../src/importer/identity.ts";
 import type { IssuedReceipt } from "../../src/importer/importer-state.ts";
 import { issueReceipt } from "../../src/importer/issue-receipt.ts";
 import { type Journal, openJournal } from "../../src/importer/journal.ts";
+import { KeptCertificates } from "../../src/importer/kept-certificates.ts";
 import { learnFactory } from "../../src/importer/learn-factory.ts";
 import { findUndecided, readOpenRegistrations } from "../../src/importer/open-registrations.ts";
-import { prepareDeliveries } from "../../src/importer/plan.ts";
+import { type Delivery, type Plan, prepareDeliveries } from "../../src/importer/plan.ts";
 import { type DeliverySummary, runDeliveries } from "../../src/importer/run-deliveries.ts";
 import type { Trust } from "../../src/importer/trust-store.ts";
 import { type VerifiedBundle, verifyBundle } from "../../src/importer/verify-bundle.ts";
@@ -33,7 +34,10 @@ export interface ImporterBench {
   /** Verifies these bundles of the site; joins, keeps and journals them. */
   accept(site: AirgapSite, ...bundles: number[]): Promise<void>;
   verified(site: AirgapSite, bundle: number): Promise<VerifiedBundle>;
+  plan(isRetryingRejected?: boolean): Promise<Plan>;
+  /** Plans and delivers. */
   run(factory: MemoryFactory, changes?: RunChanges): Promise<DeliverySummary>;
+  deliver(factory: MemoryFactory, plan: Plan, changes?: RunChanges): Promise<DeliverySummary>;
   receipt(): Promise<IssuedReceipt>;
   /** As after a crash: the journal is read again from the disk. */
   reopen(): Promise<void>;
@@ -59,10 +63,18 @@ export async function makeBench(): Promise<ImporterBench> {
       const { joined } = joinBundles(bench.journal.state, verified, clock.nowMs());
       await acceptBundles(bench.journal, directory, joined, clock.nowMs());
     },
+    async plan(isRetryingRejected = false) {
+      const how = options(isRetryingRejected);
+      const registrations = await readOpenRegistrations(directory, LOG_ID, bench.journal.state, how);
+      return prepareDeliveries(bench.journal.state, registrations, how);
+    },
     async run(port, changes = {}) {
+      return await bench.deliver(port, await bench.plan(changes.isRetryingRejected), changes);
+    },
+    async deliver(port, plan, changes) {
       const learned = await learnFactory(port);
       if (learned.result !== "known") throw new Error(`the factory is ${learned.result}`);
-      return await deliver(port, learned.factory, changes);
+      return await deliver(port, learned.factory, plan, changes);
     },
     async receipt() {
       const registrations = await readOpenRegistrations(directory, LOG_ID, bench.journal.state, options());
@@ -84,27 +96,24 @@ export async function makeBench(): Promise<ImporterBench> {
   async function deliver(
     port: MemoryFactory,
     factory: FactoryKnowledge,
-    changes: RunChanges,
+    plan: Plan,
+    changes: RunChanges = {},
   ): Promise<DeliverySummary> {
     const { journal } = bench;
-    const how = options(changes.isRetryingRejected);
-    const registrations = await readOpenRegistrations(directory, LOG_ID, journal.state, how);
     const { signal = new AbortController().signal } = changes;
     // Like a sleep that a stop cuts short: then no time passes.
     const wait = async (ms: number) => {
       bench.waits.push(ms);
       if (!signal.aborted) clock.ms += ms;
     };
+    const certificates = new KeptCertificates(directory, LOG_ID, journal.state);
+    const certificateOf = (delivery: Delivery) => certificates.of(delivery);
     const backoff = createBackoff({ clock, wait, random: () => 0.5, isStopped: () => signal.aborted });
-    return await runDeliveries(
-      { port, journal, clock, backoff, factory },
-      prepareDeliveries(journal.state, registrations, how),
-      {
-        concurrency: changes.concurrency ?? 4,
-        signal,
-        onProgress: () => undefined,
-      },
-    );
+    return await runDeliveries({ port, journal, clock, backoff, factory, certificateOf }, plan, {
+      concurrency: changes.concurrency ?? 4,
+      signal,
+      onProgress: () => undefined,
+    });
   }
 
   return bench;

@@ -2,10 +2,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isoUtc, systemClock } from "../../clock.ts";
 import type { FactoryKnowledge } from "../../importer/attempt-delivery.ts";
 import { createBackoff } from "../../importer/backoff.ts";
+import type { DeliveryParts } from "../../importer/deliver-device.ts";
 import type { FoundriesPort } from "../../importer/foundries-port.ts";
 import type { Journal } from "../../importer/journal.ts";
+import { KeptCertificates } from "../../importer/kept-certificates.ts";
 import { learnFactory } from "../../importer/learn-factory.ts";
-import type { Plan } from "../../importer/plan.ts";
+import type { Delivery, Plan } from "../../importer/plan.ts";
 import { type DeliverySummary, runDeliveries } from "../../importer/run-deliveries.ts";
 import type { Trust } from "../../importer/trust-store.ts";
 import { confirm } from "../confirm.ts";
@@ -21,9 +23,10 @@ const UNAUTHORISED =
   "The Factory refused the token (401 or 403, or it lacks devices:create). No device was marked failed. " +
   "Get a token with devices:create, devices:read and devices:read-update, and run again without the stick.";
 
-/** Delivers a plan; the exit code says how it ended. Bundles are kept by now: the medium is not needed any more. */
+/** Delivers a plan out of the bundles kept in `directory`; the exit code says how it ended. Bundles are kept by now: the medium is not needed any more. */
 export async function deliver(
   journal: Journal,
+  directory: string,
   trust: Trust,
   plan: Plan,
   options: ImportOptions,
@@ -43,7 +46,9 @@ export async function deliver(
     }
     for (const warning of learned.warnings) output.say(`  warning: ${warning}`);
     const factory = await clearDenied(port, journal, plan, learned.factory, options, output);
-    const summary = await runPlan(port, journal, plan, factory, options, stop.signal);
+    const certificates = new KeptCertificates(directory, trust.log, journal.state);
+    const parts = { port, journal, factory, certificateOf: (delivery: Delivery) => certificates.of(delivery) };
+    const summary = await runPlan(parts, plan, options, stop.signal);
     showSummary(summary, output);
     return codeOf(summary, output);
   } finally {
@@ -53,10 +58,8 @@ export async function deliver(
 }
 
 async function runPlan(
-  port: FoundriesPort,
-  journal: Journal,
+  parts: Pick<DeliveryParts, "port" | "journal" | "factory" | "certificateOf">,
   plan: Plan,
-  factory: FactoryKnowledge,
   options: ImportOptions,
   signal: AbortSignal,
 ): Promise<DeliverySummary> {
@@ -67,7 +70,7 @@ async function runPlan(
   progress.phase("Delivering");
   const onProgress = (done: number, of: number) => progress.advance(done, of);
   const how = { concurrency: parseConcurrency(options.concurrency), signal, onProgress };
-  return await runDeliveries({ port, journal, clock, backoff, factory }, plan, how).finally(() => progress.end());
+  return await runDeliveries({ ...parts, clock, backoff }, plan, how).finally(() => progress.end());
 }
 
 function parseConcurrency(text: string): number {

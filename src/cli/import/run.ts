@@ -59,7 +59,7 @@ async function runLog(
     const code =
       decided.deliveries.length + decided.settlements.length === 0
         ? EXIT.done
-        : await deliver(journal, trust, decided, options, output);
+        : await deliver(journal, directory, trust, decided, options, output);
     const isIdle = code === EXIT.done && joined.every(({ isReplay }) => isReplay) && decided.settlements.length === 0;
     if (code === EXIT.trust || code === EXIT.unreachable) return code;
     await writeResults({ journal, directory, trust, identity, options, output });
