@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import { execFileSync } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { nodeOptions, serviceEnvironment } from "../../src/sandbox/programs.ts";
 
 const UNITS = resolve(import.meta.dirname, "../../appliance/systemd");
 /** systemd's own scale: 0 is no exposure at all, 10 is none of it taken away. */
@@ -34,6 +35,14 @@ describe("the units", () => {
     const text = readFileSync(join(UNITS, "airlock-signer.service"), "utf8");
     assert.match(text, /^MemoryDenyWriteExecute=yes$/m);
     assert.match(text, /^ExecStart=.*\/node --jitless .*airlock-signer\.js$/m);
+  });
+
+  it("airlockd.service runs its program as it is tested and measured", () => {
+    const text = readFileSync(join(UNITS, "airlockd.service"), "utf8");
+    assert.match(text, new RegExp(`/node ${nodeOptions("airlockd").join(" ")} /`));
+    for (const [name, value] of Object.entries(serviceEnvironment("airlockd"))) {
+      assert.ok(text.includes(`\nEnvironment=${name}=${value}\n`), name);
+    }
   });
 
   it("no unit says what systemd does not know", () => {
