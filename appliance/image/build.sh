@@ -28,7 +28,7 @@ rm "$root/airlock.deb"
 say "what makes it an appliance"
 cp -a --no-preserve=ownership "$here/root/." "$root/"
 chmod 0440 "$root/etc/sudoers.d/airlock"
-chmod 0755 "$root"/usr/lib/airlock-image/* "$root/usr/bin/carry-out"
+chmod 0755 "$root"/usr/lib/airlock-image/* "$root/usr/bin/carry-out" "$root/usr/bin/set-clock"
 for user in custodian operator; do
   # Debian has a group operator already, with nothing in it.
   chroot "$root" getent group "$user" >/dev/null || chroot "$root" groupadd "$user"
@@ -36,6 +36,9 @@ for user in custodian operator; do
   chroot "$root" passwd --quiet --delete "$user"
 done
 chroot "$root" passwd --quiet --lock root
+# /etc/shadow is on the partition that can be written: a password put there by hand must not give a root shell.
+chroot "$root" usermod --shell /usr/sbin/nologin root
+chroot "$root" visudo --check --strict --quiet
 chroot "$root" usermod --append --groups systemd-journal custodian
 echo airlock >"$root/etc/hostname"
 printf '127.0.0.1 localhost airlock\n' >"$root/etc/hosts"
