@@ -5,7 +5,8 @@ import type { Console } from "./console.ts";
 export async function lookInside(root: Console): Promise<string[]> {
   assert.match(await root.run("touch /usr/lib/airlock/x /etc/x 2>&1"), /Read-only file system/);
   assert.match(await root.run("findmnt -no FSTYPE,OPTIONS /"), /squashfs\s+ro/);
-  const seen = ["the root is read-only squashfs"];
+  assert.match(await root.run("dmsetup status airlock-root"), / verity V$/m);
+  const seen = ["the root is read-only squashfs behind dm-verity"];
   for (const unit of ["airlockd", "airlock-signer"]) seen.push(await lookAtUnit(root, unit));
   const pid = "$(systemctl show -p MainPID --value airlock-signer)";
   assert.equal((await root.run(`grep -c rwx /proc/${pid}/maps`)).trim(), "0");

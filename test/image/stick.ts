@@ -26,6 +26,15 @@ export async function lookAtStick(operator: Console): Promise<void> {
   assert.match(await operator.run(`rm /media/usb0/x; sudo -n /usr/lib/airlock-image/medium read; ${options}`), /^ro,/m);
 }
 
+/** A custodian, logged in: the backup goes onto the stick, which cannot be written afterwards. */
+export async function backUp(custodian: Console): Promise<string> {
+  const shown = await custodian.run("sudo -n /usr/lib/airlock-image/backup-to-stick 2>&1", 300_000);
+  assert.match(shown, /^Backup .* bytes$/m, shown);
+  assert.match(await custodian.run("cd /media/usb0; sha256sum -c airlock-backup-*.sha256; cd"), /: OK$/m);
+  assert.match(await custodian.run("findmnt -no OPTIONS /media/usb0"), /^ro,/m);
+  return /^Backup .*$/m.exec(shown)?.[0] ?? "";
+}
+
 /** The operator makes a key at the console, a custodian outside enrols it, and the export goes onto the stick. */
 export async function carryOut(operator: Console, dir: string, port: number): Promise<string> {
   await operator.run("airlock-custody request --name operator --out .", 300_000);

@@ -82,6 +82,14 @@ function complaintsAbout(file: string): string {
   return execFileSync("sh", ["-c", 'systemd-analyze verify "$0" 2>&1 || true', file], { encoding: "utf8" });
 }
 
+describe("the image's build", () => {
+  it("gives every version the machine-id that the PIN's credential is bound to, or an update would lose the PIN", () => {
+    const build = readFileSync(resolve(UNITS, "../image/build.sh"), "utf8");
+    assert.match(build, /^echo 65102948c50acbc30c0cf01ee4ded7aa >"\$root\/etc\/machine-id"$/m);
+    assert.equal(build.match(/machine-id/g)?.length, 1);
+  });
+});
+
 describe("the image's sudoers", () => {
   const rules = readFileSync(SUDOERS, "utf8")
     .replaceAll("\\\n", " ")
