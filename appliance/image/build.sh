@@ -25,10 +25,16 @@ cp "$deb" "$root/airlock.deb"
 unshare --net chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin dpkg -i /airlock.deb >/dev/null
 rm "$root/airlock.deb"
 
+say "initial RAM disk"
+# It opens the root; made anew, with what that needs, from what is installed.
+install -D -m 0755 -t "$root/etc/initramfs-tools/scripts/local-top" "$here/initramfs/airlock-root"
+echo dm_verity >>"$root/etc/initramfs-tools/modules"
+SOURCE_DATE_EPOCH=$epoch chroot "$root" update-initramfs -u -k all >/dev/null 2>&1
+
 say "what makes it an appliance"
 cp -a --no-preserve=ownership "$here/root/." "$root/"
 chmod 0440 "$root/etc/sudoers.d/airlock"
-chmod 0755 "$root"/usr/lib/airlock-image/* "$root/usr/bin/carry-out"
+chmod 0755 "$root"/usr/lib/airlock-image/* "$root/usr/bin/carry-out" "$root/usr/bin/set-clock"
 for user in custodian operator; do
   # Debian has a group operator already, with nothing in it.
   chroot "$root" getent group "$user" >/dev/null || chroot "$root" groupadd "$user"
@@ -36,11 +42,16 @@ for user in custodian operator; do
   chroot "$root" passwd --quiet --delete "$user"
 done
 chroot "$root" passwd --quiet --lock root
+# /etc/shadow is on the partition that can be written: a password put there by hand must not give a root shell.
+chroot "$root" usermod --shell /usr/sbin/nologin root
+chroot "$root" visudo --check --strict --quiet
 chroot "$root" usermod --append --groups systemd-journal custodian
 echo airlock >"$root/etc/hostname"
 printf '127.0.0.1 localhost airlock\n' >"$root/etc/hosts"
-# An identity of its own, fixed: the root cannot keep one that is made at the first boot.
-printf 'airlock %s %s\n' "$epoch" "$(sha256sum <"$deb")" | md5sum | cut -c 1-32 >"$root/etc/machine-id"
+# The root cannot keep an identity that is made at the first boot, and systemd binds the PIN's credential to it: the same
+# one in every version for ever, or an update would leave a machine that cannot read its PIN. What is this machine's alone
+# is the key in /var/lib/systemd/credential.secret.
+echo 65102948c50acbc30c0cf01ee4ded7aa >"$root/etc/machine-id"
 rm -rf "$root/etc/systemd/network"
 ln -s /etc/airlock/network "$root/etc/systemd/network"
 for unit in airlock-signer.service airlock-ceremony.service; do
@@ -72,24 +83,34 @@ chmod 0644 "$state/lib/airlock-console/custodian/.profile"
 find "$root/var" -mindepth 1 -delete
 rm -rf "$root"/etc/airlock/* "$root"/run/*
 
-say "boot file"
-kernel=$(ls "$root"/boot/vmlinuz-*)
-initrd=$(ls "$root"/boot/initrd.img-*)
-printf 'root=PARTUUID=%s rootfstype=squashfs ro panic=10 oops=panic slab_nomerge init_on_alloc=1 page_alloc.shuffle=1 vsyscall=none debugfs=off systemd.gpt_auto=0 quiet console=tty0 console=ttyS0,115200' "$root_partuuid" >"$work/cmdline"
+say "boot file, and the root with its hash tree"
+cp "$root"/boot/vmlinuz-* "$work/kernel"
+cp "$root"/boot/initrd.img-* "$work/initrd"
+rm -rf "$root"/boot/* "$root"/vmlinuz* "$root"/initrd*
+mksquashfs "$root" "$work/root.squashfs" -comp zstd -Xcompression-level 6 -noappend -no-progress -quiet \
+  -mkfs-time "$epoch" -all-time "$epoch" -no-exports >/dev/null
+# The tree begins where the data ends. Its salt is no secret; a fixed one gives the same bytes from the same package.
+blocks=$((($(stat -c %s "$work/root.squashfs") + 4095) / 4096))
+truncate -s $((blocks * 4096)) "$work/root.squashfs"
+salt=$(sha256sum <"$deb" | cut -c 1-64)
+root_hash=$(veritysetup format --no-superblock --hash=sha256 --salt="$salt" --data-blocks="$blocks" \
+  --hash-offset=$((blocks * 4096)) "$work/root.squashfs" "$work/root.squashfs" | sed -n 's/^Root hash:[[:space:]]*//p')
+[ ${#root_hash} = 64 ]
+printf 'root=/dev/mapper/airlock-root rootfstype=squashfs ro airlock.root=%s:%s:%s:%s panic=10 oops=panic slab_nomerge init_on_alloc=1 page_alloc.shuffle=1 vsyscall=none debugfs=off systemd.gpt_auto=0 quiet console=tty0 console=ttyS0,115200' \
+  "$root_partuuid" "$blocks" "$salt" "$root_hash" >"$work/cmdline"
 objcopy \
   --add-section .osrel="$root/usr/lib/os-release" --change-section-vma .osrel=0x20000 \
   --add-section .cmdline="$work/cmdline" --change-section-vma .cmdline=0x30000 \
-  --add-section .linux="$kernel" --change-section-vma .linux=0x2000000 \
-  --add-section .initrd="$initrd" --change-section-vma .initrd=0x4000000 \
+  --add-section .linux="$work/kernel" --change-section-vma .linux=0x2000000 \
+  --add-section .initrd="$work/initrd" --change-section-vma .initrd=0x4000000 \
   "${AIRLOCK_STUB:-/usr/lib/systemd/boot/efi/linuxx64.efi.stub}" "$work/boot.efi"
-rm -rf "$root"/boot/* "$root"/vmlinuz* "$root"/initrd*
 
 say "partitions"
-mksquashfs "$root" "$work/root.squashfs" -comp zstd -Xcompression-level 6 -noappend -no-progress -quiet \
-  -mkfs-time "$epoch" -all-time "$epoch" -no-exports >/dev/null
 mib() { echo $((($(stat -c %s "$1") + 1048575) / 1048576)); }
-esp_mib=$(($(mib "$work/boot.efi") + 8))
-[ $esp_mib -ge 40 ] || esp_mib=40
+# Room to grow: an update writes these two partitions anew, and the others must stay where they are.
+esp_mib=96
+[ "$(mib "$work/boot.efi")" -le 90 ] && [ "$(mib "$work/root.squashfs")" -le 384 ]
+truncate -s 384M "$work/root.squashfs"
 truncate -s ${esp_mib}M "$work/esp"
 mformat -i "$work/esp" -F -v AIRLOCK -N 5a1c0001 ::
 mmd -i "$work/esp" ::/EFI ::/EFI/BOOT
@@ -128,5 +149,6 @@ printf '%s\n' "$table" | sfdisk --quiet "$out"
 for entry in $place; do
   dd if="$work/${entry%:*}" of="$out" bs=1M seek="${entry#*:}" conv=notrunc,sparse status=none
 done
-say "$out: $(du -m "$out" | cut -f 1) MiB used, root $(mib "$work/root.squashfs") MiB, $(ls "$root/var" | wc -l) files in the image's own /var"
+say "root hash $root_hash; boot file sha256 $(sha256sum <"$work/boot.efi" | cut -c 1-64)"
+say "$out: $(du -m "$out" | cut -f 1) MiB used, root $((blocks / 256)) MiB, $(ls "$root/var" | wc -l) files in the image's own /var"
 sha256sum "$out"

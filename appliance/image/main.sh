@@ -5,8 +5,8 @@ set -eu
 cd "$(dirname "$0")/../.."
 out=dist/image
 mkdir -p "$out"
-for tool in mmdebstrap mksquashfs sfdisk mformat qemu-system-x86_64 debugfs objcopy; do
-  command -v "$tool" >/dev/null || { echo "image: $tool is missing. apt install mmdebstrap squashfs-tools fdisk mtools qemu-system-x86 ovmf systemd-boot-efi e2fsprogs binutils" >&2; exit 1; }
+for tool in mmdebstrap mksquashfs sfdisk mformat qemu-system-x86_64 debugfs objcopy veritysetup; do
+  command -v "$tool" >/dev/null || { echo "image: $tool is missing. apt install mmdebstrap squashfs-tools fdisk mtools qemu-system-x86 ovmf systemd-boot-efi e2fsprogs binutils cryptsetup-bin" >&2; exit 1; }
 done
 node_modules/.bin/node appliance/package/main.ts
 # shellcheck disable=SC2086

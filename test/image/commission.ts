@@ -2,15 +2,16 @@ import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DemoFactory } from "../../src/sandbox/demo-factory.ts";
 import { runProgram } from "../../src/sandbox/programs.ts";
-import type { Guest } from "./guest.ts";
+import type { Console } from "./console.ts";
 
 export const PASSWORD = "correct horse battery";
+export const PIN = "7391284650";
 export const ADDRESS = "10.0.2.15";
 const CUSTODIANS = ["custodian-1", "custodian-2"] as const;
 const FACTORY = "acme";
 
-/** Holds the ceremony at the guest's console, as people would, and takes home what a custodian needs. */
-export async function commission(guest: Guest, dir: string): Promise<string> {
+/** Holds the ceremony at the guest's console, as people would. Returns what it said at the end. */
+export async function holdCeremony(guest: Console, dir: string, pinFrom: "file" | "shares"): Promise<string> {
   const factory = new DemoFactory(join(dir, "factory"));
   await factory.createRoot(FACTORY);
   await mkdir(join(dir, "clients"), { recursive: true });
@@ -36,7 +37,8 @@ export async function commission(guest: Guest, dir: string): Promise<string> {
   ];
   for (const [question, reply] of answers) await guest.answer(question, reply);
   await paste(guest, join(dir, "factory/factory_ca.pem"));
-  await guest.answer(/PIN of the token: /, "7391284650");
+  await guest.answer(/Where the signer has its PIN.*?\[.*?\]: /, pinFrom);
+  await guest.answer(/PIN of the token: /, PIN);
   await guest.answer(/Common name.*?\[.*?\]: /, "", 900_000);
   const shown = await guest.expect(/-----END CERTIFICATE REQUEST-----/, 900_000);
   await writeFile(join(dir, "device-ca.csr"), pemOf(shown));
@@ -47,45 +49,67 @@ export async function commission(guest: Guest, dir: string): Promise<string> {
     await paste(guest, join(dir, "clients", `${name}.csr`));
   }
   await guest.answer(/Name of the importer, or none \[.*?\]: /, "none");
-  const end = await guest.expect(/FIRST BOOT DONE/, 1_800_000);
-  await logIn(guest);
-  for (const name of CUSTODIANS) {
-    const pem = pemOf(await guest.run(`sudo cat /var/lib/airlock-ceremony/${name}.pem`));
-    await writeFile(join(dir, "clients", `${name}.pem`), pem);
+  if (pinFrom === "shares") {
+    await guest.answer(/Shares that open the PIN \[.*?\]: /, "", 900_000);
+    await guest.answer(/Shares in all \[.*?\]: /, "");
+    await takeShares(guest, dir);
   }
-  await writeFile(join(dir, "line-ca.pem"), pemOf(await guest.run("cat /etc/airlock/line-ca.pem")));
-  return end;
+  return await guest.expect(/FIRST BOOT DONE/, 1_800_000);
 }
 
-/** Custodian 1, at a desk outside, enrols the station. */
-export async function enrolStation(dir: string, port: number): Promise<void> {
+/** Every custodian writes a share down; there is no stick. */
+export async function takeShares(guest: Console, dir: string): Promise<void> {
+  for (const number of [1, 2, 3]) {
+    await guest.answer(/share-\d-of-3\.split-1\.txt: its custodian.*?Enter: /, "", 900_000);
+    const shown = await guest.answer(/Written down and read back\? Enter: /, "");
+    const share = /Write it down:\s+([\s\S]*?)\s+Written down/.exec(shown.replaceAll("\r", ""))?.[1] ?? "";
+    await writeFile(join(dir, "clients", `share-${number}.txt`), `${share}\n`, { mode: 0o600 });
+  }
+}
+
+/** A custodian, logged in, takes home the certificates that the ceremony left for them. */
+export async function takeCertificates(guest: Console, dir: string): Promise<void> {
+  for (const name of CUSTODIANS) {
+    await writeFile(join(dir, "clients", `${name}.pem`), pemOf(await guest.run(`cat papers/${name}.pem`)));
+  }
+  await writeFile(join(dir, "line-ca.pem"), pemOf(await guest.run("cat papers/line-ca.pem")));
+  await copyFile(join(dir, "line-ca.pem"), join(dir, "clients/line-ca.pem"));
+}
+
+/** What each custodian has on a desk outside. */
+export async function writeDesks(dir: string, port: number): Promise<void> {
+  for (const name of CUSTODIANS) {
+    await writeFile(
+      join(dir, `${name}.toml`),
+      `[appliance]\naddress = "127.0.0.1:${port}"\nline_ca = "line-ca.pem"\ncertificate = "clients/${name}.pem"\nkey = "clients/${name}.key"\n`,
+    );
+  }
+}
+
+/** Custodian 1, at a desk outside, enrols a client whose CSR lies there. */
+export async function enrol(dir: string, port: number, role: "station" | "operator", name: string): Promise<void> {
   const clients = join(dir, "clients");
-  const config = join(dir, "custodian.toml");
-  await copyFile(join(dir, "line-ca.pem"), join(clients, "line-ca.pem"));
-  await writeFile(
-    config,
-    `[appliance]\naddress = "127.0.0.1:${port}"\nline_ca = "line-ca.pem"\ncertificate = "clients/custodian-1.pem"\nkey = "clients/custodian-1.key"\n`,
-  );
+  await writeDesks(dir, port);
   await runProgram("airlock-custody", [
-    ...["client", "add", "--config", config, "--role", "station", "--name", "station-1"],
-    ...["--csr", join(clients, "station-1.csr"), "--out", join(clients, "station-1.pem")],
+    ...["client", "add", "--config", join(dir, "custodian-1.toml"), "--role", role, "--name", name],
+    ...["--csr", join(clients, `${name}.csr`), "--out", join(clients, `${name}.pem`)],
   ]);
 }
 
-export async function logIn(guest: Guest): Promise<void> {
-  await guest.answer(/login: /, "custodian", 600_000);
+export async function logIn(guest: Console, user: "custodian" | "operator" = "custodian"): Promise<void> {
+  await guest.answer(/login: /, user, 600_000);
   await guest.answer(/Password: /, PASSWORD);
-  await guest.expect(/\$ /);
+  await guest.expect(/\$ /, 600_000);
 }
 
-async function paste(guest: Guest, file: string): Promise<void> {
+async function paste(guest: Console, file: string): Promise<void> {
   const lines = (await readFile(file, "utf8")).trimEnd().split("\n");
   await guest.expect(/paste it\r?\n> /, 900_000);
   for (const line of lines) guest.type(line);
   await guest.expect(/taken: /);
 }
 
-function pemOf(text: string): string {
+export function pemOf(text: string): string {
   const pem = /-----BEGIN ([A-Z ]+)-----[\s\S]*?-----END \1-----/.exec(text.replaceAll("\r", ""))?.[0];
   if (pem === undefined) throw new Error(`no PEM in: ${text}`);
   return `${pem}\n`;
