@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { KEY_LABELS, type KeyLabel } from "./key-labels.ts";
+import { KEY_LABELS, type KeyLabel, type TokenLabel } from "./key-labels.ts";
 import { SHARE_PURPOSES } from "./share-envelope.ts";
 
 export { KEY_LABELS, type KeyLabel };
@@ -37,7 +37,9 @@ export const SignerRequestSchema = z.discriminatedUnion("op", [
   z.strictObject({ id: z.int(), op: z.literal("reload") }),
   /** Ceremony mode only, once: makes the three keys in the token. */
   z.strictObject({ id: z.int(), op: z.literal("generate-keys") }),
-  /** Ceremony mode only, once per key: the device CA's CSR or the line CA's own certificate. */
+  /** Ceremony mode only: makes the key of the next device CA, beside the one whose certificate is installed. */
+  z.strictObject({ id: z.int(), op: z.literal("generate-next-key") }),
+  /** Ceremony mode only, once per key: the (next) device CA's CSR or the line CA's own certificate. */
   z.strictObject({ id: z.int(), op: z.literal("sign-ceremony"), key: z.enum(["device-ca", "line-ca"]), tbs: base64 }),
   /** One custodian's share, encrypted to the signer. */
   z.strictObject({
@@ -65,6 +67,8 @@ export type SignerRequest = z.infer<typeof SignerRequestSchema>;
 /** One key as the token shows it. */
 export interface SignerKey {
   readonly label: KeyLabel;
+  /** Its CKA_LABEL, where that is another: a later device CA's. */
+  readonly tokenLabel?: TokenLabel;
   /** SubjectPublicKeyInfo, DER, base64. */
   readonly spki: string;
   readonly sensitive: boolean;
@@ -129,6 +133,8 @@ export interface SignerStatus {
   readonly isCeremony: boolean;
   readonly tokenSerial: string;
   readonly keys: readonly SignerKey[];
+  /** A device CA key that is made and whose certificate is not installed: it signs nothing but its CSR. */
+  readonly nextDeviceCa?: SignerKey;
   readonly ledger: LedgerState;
   /** Absent only in tests' doubles. */
   readonly sealing?: SealingState;

@@ -20,7 +20,9 @@ import type { SignedBytes, Signer } from "./signer.ts";
 export interface CeremonySigner extends Signer {
   /** Makes the three keys in the token, once. */
   generateKeys(): Promise<readonly SignerKey[]>;
-  /** Signs the device CA's CSR or the line CA's own certificate, once per key. */
+  /** Makes the key of the next device CA. */
+  generateNextKey(): Promise<SignerStatus>;
+  /** Signs the (next) device CA's CSR or the line CA's own certificate, once per key. */
   signCeremony(key: "device-ca" | "line-ca", tbs: Buffer): Promise<SignedBytes>;
   /** Shares of a new split of the PIN, in force once it is confirmed. */
   splitPin(needed: number, total: number): Promise<SplitShares>;
@@ -32,7 +34,7 @@ export interface CeremonySigner extends Signer {
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
 type Question = WithoutId<SignerRequest>;
-type PlainOperation = "status" | "reload" | "generate-keys" | "unseal" | "seal";
+type PlainOperation = "status" | "reload" | "generate-keys" | "generate-next-key" | "unseal" | "seal";
 type Success = Exclude<SignerAnswer, SignerFailure>;
 
 interface Pending {
@@ -67,6 +69,7 @@ export function connectSigner(socketPath: string): CeremonySigner {
     sign: (key: KeyLabel, tbs: Buffer, head: LogHead) => sign({ op: "sign", key, tbs: tbs.toString("base64"), head }),
     signCeremony: (key, tbs) => sign({ op: "sign-ceremony", key, tbs: tbs.toString("base64") }),
     generateKeys: async () => (await status("generate-keys")).keys,
+    generateNextKey: () => status("generate-next-key"),
     noteHead: (head) => note({ op: "note-head", head }),
     presentShare: async (purpose, envelope) => {
       const answer = await line.ask({ op: "present-share", purpose, share: envelope.toString("base64") });

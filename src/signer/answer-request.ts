@@ -19,6 +19,8 @@ export async function answerRequest(core: SignerCore, request: SignerRequest): P
       return { id, ok: true, status: await core.reload() };
     case "generate-keys":
       return { id, ok: true, status: await core.generateKeys() };
+    case "generate-next-key":
+      return { id, ok: true, status: await core.generateNextKey() };
     case "sign-ceremony":
       return encodeSigned(id, await core.signCeremony(request));
     case "present-share":

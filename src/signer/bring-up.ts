@@ -34,6 +34,11 @@ export async function generate(child: TokenProcess, access: TokenAccess): Promis
   return await checkAndProve(child, await child.request(REQUEST.generate), access);
 }
 
+/** One more key, by its place in TOKEN_LABELS. */
+export async function generateOne(child: TokenProcess, access: TokenAccess, keyIndex: number): Promise<CaptiveKeys> {
+  return await checkAndProve(child, await child.request(REQUEST.generateOne, Uint8Array.of(keyIndex)), access);
+}
+
 async function checkAndProve(child: TokenProcess, facts: Buffer, access: TokenAccess): Promise<CaptiveKeys> {
   const keys = access.checkFacts(parseJson<TokenFacts>(facts));
   await proveKeys(keys, ({ index }, input) => signWith(child, index, input));

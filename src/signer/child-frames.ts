@@ -13,6 +13,8 @@ export const REQUEST = {
   sign: 4,
   /** Makes the three keys: nothing → JSON TokenFacts. */
   generate: 5,
+  /** Makes one more key: its index (1 byte) → JSON TokenFacts. */
+  generateOne: 6,
 } as const;
 
 export const ANSWER = {

@@ -8,7 +8,7 @@ import {
   classifyDeviceCaTbs,
   classifyLineTbs,
 } from "../x509/profiles.ts";
-import type { CaptiveKeys, InstalledCertificates } from "./captive-keys.ts";
+import type { CaptiveKeys, InstalledCertificates, KeyUse } from "./captive-keys.ts";
 import type { Profile } from "./ledger-line.ts";
 
 /** What the gate knows when it decides. */
@@ -41,18 +41,24 @@ export function admit(key: KeyLabel, tbs: Buffer, ledger: LedgerState, known: Ga
 }
 
 /**
- * The two signatures that exist before their certificates do. The caller makes sure that each is given once.
+ * The signatures that exist before their certificates do: the line CA's own, and the CSR of a device CA key, of the next
+ * one where there is one. The caller makes sure that each key gives its own once.
  * @throws Refusal SIGNER-GATE
  */
-export function admitCeremony(key: "device-ca" | "line-ca", tbs: Buffer, { keys }: GateKnowledge): Profile {
-  const own = keys.get(key);
+export function admitCeremony(
+  key: "device-ca" | "line-ca",
+  tbs: Buffer,
+  { keys }: GateKnowledge,
+): { profile: Profile; use: KeyUse } {
+  const use = key === "device-ca" && keys.has("next-device-ca") ? "next-device-ca" : key;
+  const own = keys.get(use);
   if (own === undefined) throw notInstalled(`key ${key}`);
   if (key === "device-ca") {
     checkDeviceCaCsrInfo(tbs, own.spkiDer);
-    return "ceremony-csr";
+    return { profile: "ceremony-csr", use };
   }
   checkLineCaTbs(tbs, own.spkiDer);
-  return "ceremony-line-ca";
+  return { profile: "ceremony-line-ca", use };
 }
 
 function certificate(installed: CaCertificate | undefined, name: string): CaCertificate {

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { z } from "zod";
-import { KEY_LABELS, type KeyLabel, type LogHead, LogHeadSchema } from "../hsm/messages.ts";
+import { TOKEN_LABELS, type TokenLabel } from "../hsm/key-labels.ts";
+import { type LogHead, LogHeadSchema } from "../hsm/messages.ts";
 
 /**
  * What a line accounts for. Two are no signatures: `head` is a note of airlockd's log head, and `epoch` the decision
@@ -27,8 +28,11 @@ export function isDeviceCaCertificate(profile: Profile): boolean {
 /** What a line says besides its place in the chain. */
 export interface LedgerEntry {
   readonly profile: Profile;
-  /** Key and SHA-256 of the to-be-signed bytes, lower-case hex; absent for `head` and `epoch` alone. */
-  readonly signed?: { readonly key: KeyLabel; readonly tbs: string };
+  /**
+   * Key and SHA-256 of the to-be-signed bytes, lower-case hex; absent for `head` and `epoch` alone. The key is what it
+   * was used as; a later device CA key has its own name in its CSR's line, which each key may have once.
+   */
+  readonly signed?: { readonly key: TokenLabel; readonly tbs: string };
   /** The log head that the request named. */
   readonly head: LogHead;
 }
@@ -72,7 +76,7 @@ const LineSchema = z.strictObject({
   n: z.int().positive(),
   prev: sha256Hex,
   at: z.string().regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/),
-  key: z.enum(KEY_LABELS).optional(),
+  key: z.enum(TOKEN_LABELS).optional(),
   profile: z.enum(PROFILES),
   tbs: sha256Hex.optional(),
   certificates: z.int().nonnegative(),

@@ -1,5 +1,5 @@
 import { randomBytes, verify } from "node:crypto";
-import type { KeyLabel } from "../hsm/messages.ts";
+import type { TokenLabel } from "../hsm/key-labels.ts";
 import { Refusal } from "../refusal.ts";
 import { importPublicKey } from "../x509/key-policy.ts";
 import type { CaptiveKey, CaptiveKeys } from "./captive-keys.ts";
@@ -21,10 +21,10 @@ export async function proveKeys(
   keys: CaptiveKeys,
   sign: (key: CaptiveKey, input: Buffer) => Promise<Buffer>,
 ): Promise<void> {
-  for (const [label, key] of keys) {
+  for (const key of keys.values()) {
     const bytes = Buffer.concat([PROOF_PREFIX, randomBytes(32)]);
     const answer = await sign(key, mechanismInput(key.kind, bytes));
-    if (!isOwnSignature(key, bytes, answer)) throw notItsHalf(label);
+    if (!isOwnSignature(key, bytes, answer)) throw notItsHalf(key.label);
   }
 }
 
@@ -37,7 +37,7 @@ export function verifies({ kind, spkiDer }: CaptiveKey, bytes: Buffer, signature
   return verify(hashFor(kind), bytes, importPublicKey(spkiDer), signature);
 }
 
-function notItsHalf(label: KeyLabel): Refusal {
+function notItsHalf(label: TokenLabel): Refusal {
   return new Refusal(
     "KEY-CAPTIVE",
     "needs-person",

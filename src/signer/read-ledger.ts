@@ -1,4 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
+import type { TokenLabel } from "../hsm/key-labels.ts";
 import {
   continuesLedger,
   type LedgerLine,
@@ -40,12 +41,12 @@ export class LedgerReader {
   }
 
   /**
-   * SHA-256 of what the first line of this profile signed, undefined when there is none: reads the whole file, so for
-   * the ceremony alone.
+   * SHA-256 of what the first line of this key and profile signed, undefined when there is none: reads the whole file,
+   * so for the ceremony alone.
    */
-  async firstSigned(profile: Profile): Promise<string | undefined> {
+  async firstSigned(key: TokenLabel, profile: Profile): Promise<string | undefined> {
     const { size } = await this.#file.stat();
-    const needle = `"profile":"${profile}","tbs":"`;
+    const needle = `"key":"${key}","profile":"${profile}","tbs":"`;
     for (let from = 0; from < size; from += SCAN_BYTES) {
       const length = Math.min(size - from, SCAN_BYTES + MAX_LINE_BYTES);
       const bytes = await readExactly(this.#file, from, length);

@@ -1,7 +1,8 @@
 import { hash } from "node:crypto";
-import type { KeyLabel, LedgerState, LogHead, SignerKey, SignerRequest, SignerStatus } from "../hsm/messages.ts";
+import { KEY_LABELS, type TokenLabel } from "../hsm/key-labels.ts";
+import type { LedgerState, LogHead, SignerKey, SignerRequest, SignerStatus } from "../hsm/messages.ts";
 import { Refusal } from "../refusal.ts";
-import type { InstalledCertificates } from "./captive-keys.ts";
+import type { CaptiveKey, InstalledCertificates, KeyUse } from "./captive-keys.ts";
 import { admit, admitCeremony, type GateKnowledge } from "./gate.ts";
 import type { Ledger, LedgerCheck } from "./ledger.ts";
 import type { Profile } from "./ledger-line.ts";
@@ -33,7 +34,9 @@ export interface Signed {
 }
 
 interface Work {
-  readonly key: KeyLabel;
+  readonly use: KeyUse;
+  /** What the ledger calls the key. */
+  readonly key: TokenLabel;
   readonly tbs: Buffer;
   readonly profile: Profile;
   readonly head: LogHead;
@@ -57,9 +60,10 @@ export class SignerCore {
 
   status(): SignerStatus {
     const { pool, isCeremony, tokenSerial, ledger, sealing } = this.#parts;
-    const keys = [...pool.keys].map(([label, { facts, spkiDer }]) => describeKey(label, facts, spkiDer));
+    const keys = KEY_LABELS.flatMap((label) => describeKey(label, pool.keys.get(label)));
+    const [nextDeviceCa] = describeKey("device-ca", pool.keys.get("next-device-ca"));
     const facts = { state: pool.state, isCeremony, tokenSerial, keys, ledger: ledger.state() };
-    const status = { ...facts, sealing: sealing.state() };
+    const status = { ...facts, ...(nextDeviceCa && { nextDeviceCa }), sealing: sealing.state() };
     return pool.barred === undefined ? status : { ...status, reason: pool.barred.message };
   }
 
@@ -68,25 +72,27 @@ export class SignerCore {
     const bytes = Buffer.from(tbs, "base64");
     const profile = admit(key, bytes, this.#parts.ledger.state(), this.#knowledge());
     await this.#parts.space.check(profile);
-    if (profile !== "bundle-attributes") return await this.#signAdmitted({ key, tbs: bytes, profile, head });
+    const work = { use: key, key, tbs: bytes, profile, head };
+    if (profile !== "bundle-attributes") return await this.#signAdmitted(work);
     // Others may sign meanwhile: what the bundle states must still be true when its own line is written.
     const check = (before: LedgerState) => void admit(key, bytes, before, this.#knowledge());
-    return await this.#signAdmitted({ key, tbs: bytes, profile, head, check });
+    return await this.#signAdmitted({ ...work, check });
   }
 
-  /** @throws Refusal SIGNER-GATE outside ceremony mode and the second time */
+  /** @throws Refusal SIGNER-GATE outside ceremony mode and the second time with one key */
   async signCeremony({ key, tbs }: Extract<SignerRequest, { op: "sign-ceremony" }>): Promise<Signed> {
     this.#checkCeremony();
     const bytes = Buffer.from(tbs, "base64");
-    const profile = admitCeremony(key, bytes, this.#knowledge());
+    const { profile, use } = admitCeremony(key, bytes, this.#knowledge());
+    const label = this.#parts.pool.keys.get(use)?.label ?? key;
     if (this.#ceremonies.has(profile)) throw signedBefore();
     this.#ceremonies.add(profile);
     try {
-      const former = await this.#parts.reader.firstSigned(profile);
+      const former = await this.#parts.reader.firstSigned(label, profile);
       // The very same bytes again are no second certificate: a crash kept the first signature from being written down.
       if (former !== undefined && former !== hash("sha256", bytes, "hex")) throw signedBefore();
       const { head } = this.#parts.ledger.state();
-      return await this.#signAdmitted({ key, tbs: bytes, profile, head });
+      return await this.#signAdmitted({ use, key: label, tbs: bytes, profile, head });
     } finally {
       this.#ceremonies.delete(profile);
     }
@@ -127,18 +133,29 @@ export class SignerCore {
     return this.status();
   }
 
-  async #signAdmitted({ key, tbs, profile, head, check }: Work): Promise<Signed> {
+  /**
+   * The key of the device CA that comes next; its certificate is the Factory root's to give.
+   * @throws Refusal SIGNER-GATE outside ceremony mode, before a first one is installed, or when there is a next one
+   */
+  async generateNextKey(): Promise<SignerStatus> {
+    this.#checkCeremony();
+    if (this.#parts.installed().deviceCa === undefined) throw notHeld();
+    await this.#parts.pool.generateNextDeviceCa();
+    return this.status();
+  }
+
+  async #signAdmitted({ use, key, tbs, profile, head, check }: Work): Promise<Signed> {
     const sha256Hex = hash("sha256", tbs, "hex");
-    const signature = await this.#useKey(key, tbs, sha256Hex, profile);
+    const signature = await this.#useKey(use, tbs, sha256Hex, profile);
     // Nothing is durable yet, and the signature is nowhere but here: dying now wastes it.
     const ledger = await this.#parts.ledger.append({ profile, signed: { key, tbs: sha256Hex }, head }, check);
     // SIGN-LEDGER: the line is on disk; only now may the signature leave.
     return { signature, ledger };
   }
 
-  async #useKey(label: KeyLabel, tbs: Buffer, sha256Hex: string, profile: Profile): Promise<Buffer> {
+  async #useKey(use: KeyUse, tbs: Buffer, sha256Hex: string, profile: Profile): Promise<Buffer> {
     const { pool } = this.#parts;
-    const key = pool.keys.get(label);
+    const key = pool.keys.get(use);
     if (key === undefined) throw pool.barred ?? notReady();
     const answer = await pool.sign(key.index, mechanismInput(key.kind, tbs, sha256Hex));
     const signature = x509Signature(key, answer);
@@ -165,9 +182,13 @@ export class SignerCore {
   }
 }
 
-function describeKey(label: KeyLabel, facts: KeyFlags, spkiDer: Buffer): SignerKey {
-  return {
+/** None for a key that is not there. */
+function describeKey(label: SignerKey["label"], key: CaptiveKey | undefined): SignerKey[] {
+  if (key === undefined) return [];
+  const { facts, spkiDer } = key;
+  const described = {
     label,
+    ...(key.label === label ? {} : { tokenLabel: key.label }),
     spki: spkiDer.toString("base64"),
     sensitive: facts.sensitive === true,
     alwaysSensitive: facts.alwaysSensitive === true,
@@ -175,11 +196,13 @@ function describeKey(label: KeyLabel, facts: KeyFlags, spkiDer: Buffer): SignerK
     neverExtractable: facts.neverExtractable === true,
     local: facts.local === true,
   };
+  return [described];
 }
 
-type KeyFlags = Partial<
-  Record<"sensitive" | "alwaysSensitive" | "extractable" | "neverExtractable" | "local", boolean>
->;
+function notHeld(): Refusal {
+  const sentence = "There is no device CA to follow yet. Hold the ceremony first: airlock-custody init";
+  return new Refusal("SIGNER-GATE", "needs-person", sentence);
+}
 
 function signedBefore(): Refusal {
   return new Refusal(

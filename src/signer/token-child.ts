@@ -37,6 +37,8 @@ function handle(frame: ChildFrame): Uint8Array {
       return token.sign(frame.body.readUInt8(), frame.body.subarray(1));
     case REQUEST.generate:
       return encodeJson(token.generate());
+    case REQUEST.generateOne:
+      return encodeJson(token.generateOne(frame.body.readUInt8()));
     default:
       throw new Error("unknown request");
   }

@@ -1,6 +1,7 @@
 import type { BaseLogger } from "pino";
+import { DEVICE_CA_LABELS, deviceCaGeneration, TOKEN_LABELS } from "../hsm/key-labels.ts";
 import { Refusal } from "../refusal.ts";
-import { generate, renew, signWith, type TokenAccess } from "./bring-up.ts";
+import { generate, generateOne, renew, signWith, type TokenAccess } from "./bring-up.ts";
 import type { CaptiveKeys } from "./captive-keys.ts";
 import { ruleFor } from "./ckr.ts";
 import { type ChildSettings, TokenFailure, type TokenProcess } from "./token-process.ts";
@@ -94,12 +95,22 @@ export class TokenPool {
   async generate(): Promise<void> {
     const child = this.#leastLoaded() ?? (await this.#waitForChild());
     // In turn: of two at once, each in its own child, neither would see the other's keys.
-    await this.#inTurn(() => this.#generateIn(child));
+    await this.#inTurn(() => this.#generateIn(child, () => generate(child, this.#options.access)));
   }
 
-  async #generateIn(child: TokenProcess): Promise<void> {
+  /** Makes one key more, of the device CA that follows the one in use; ceremony only. @throws Refusal */
+  async generateNextDeviceCa(): Promise<void> {
+    const child = this.#leastLoaded() ?? (await this.#waitForChild());
+    await this.#inTurn(async () => {
+      if (this.#keys.has("next-device-ca")) throw nextExists();
+      const index = nextIndex(this.#keys);
+      await this.#generateIn(child, () => generateOne(child, this.#options.access, index));
+    });
+  }
+
+  async #generateIn(child: TokenProcess, make: () => Promise<CaptiveKeys>): Promise<void> {
     try {
-      this.#onReady(await generate(child, this.#options.access));
+      this.#onReady(await make());
     } catch (error) {
       if (isForPerson(error)) throw this.#bar(error);
       const isThere = error instanceof TokenFailure && error.message === "KEYS_EXIST";
@@ -247,6 +258,24 @@ export class TokenPool {
 
 function isForPerson(error: unknown): error is Refusal {
   return error instanceof Refusal && error.code === "needs-person";
+}
+
+/** Place in TOKEN_LABELS of the name after the one in use. */
+function nextIndex(keys: CaptiveKeys): number {
+  const generation = deviceCaGeneration(keys.get("device-ca")?.label ?? "line-ca");
+  const next = generation === undefined ? undefined : DEVICE_CA_LABELS[generation];
+  if (next !== undefined) return TOKEN_LABELS.indexOf(next);
+  const sentence = "The token holds as many device CA keys as have names. Move to another token: a new appliance.";
+  throw new Refusal("SIGNER-GATE", "exhausted", sentence);
+}
+
+function nextExists(): Refusal {
+  return new Refusal(
+    "SIGNER-GATE",
+    "conflict",
+    "The token has a next device CA key already, whose certificate is not installed. Go on with that rotation: " +
+      "airlock-custody rotate with its --out",
+  );
 }
 
 function keysExist(): Refusal {

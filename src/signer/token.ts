@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { KeyGenMechanism, Module, ObjectClass, type Session, SessionFlag, type Slot, TokenFlag } from "graphene-pk11";
-import { KEY_LABELS } from "../hsm/key-labels.ts";
+import { KEY_LABELS, TOKEN_LABELS, type TokenLabel } from "../hsm/key-labels.ts";
 import { DER_NULL, encodeBitString, encodeOid, encodeSequence, encodeUnsignedInteger } from "../x509/der.ts";
 import { OID } from "../x509/oids.ts";
 import type { KeyFacts, OpenAnswer, OpenRequest, TokenFacts } from "./child-frames.ts";
@@ -84,7 +84,7 @@ export class Token {
     this.closeWorker();
     const worker = this.#openSession();
     this.#worker = worker;
-    const found = KEY_LABELS.map((label) => readKey(worker, label));
+    const found = TOKEN_LABELS.map((label) => readKey(worker, label));
     this.#keys = found.map(({ key }) => key);
     return found.map(({ facts }) => facts);
   }
@@ -102,10 +102,21 @@ export class Token {
 
   /** All three keys or none. Refuses when the token has any object of these names. */
   generate(): TokenFacts {
+    return this.#make(TOKEN_LABELS, KEY_LABELS);
+  }
+
+  /** One more key. Refuses when the token has any object of its name. */
+  generateOne(keyIndex: number): TokenFacts {
+    const label = TOKEN_LABELS[keyIndex];
+    if (label === undefined) throw new Error("CKR_ARGUMENTS_BAD:7");
+    return this.#make([label], [label]);
+  }
+
+  #make(free: readonly string[], labels: readonly TokenLabel[]): TokenFacts {
     const session = this.#openSession(SessionFlag.RW_SESSION);
     try {
-      if (KEY_LABELS.some((label) => session.find({ label }).length > 0)) throw new Error("KEYS_EXIST");
-      generateKeys(session);
+      if (free.some((label) => session.find({ label }).length > 0)) throw new Error("KEYS_EXIST");
+      generateKeys(session, labels);
     } finally {
       session.close();
     }
@@ -220,12 +231,12 @@ function unwrapPoint(value: Buffer): Buffer {
 }
 
 /** For a token that has no object of these names. */
-function generateKeys(session: Session): void {
+function generateKeys(session: Session, labels: readonly TokenLabel[]): void {
   try {
-    for (const [index, label] of KEY_LABELS.entries()) generateKey(session, label, Buffer.of(index + 1));
+    for (const label of labels) generateKey(session, label, Buffer.of(TOKEN_LABELS.indexOf(label) + 1));
   } catch (error) {
     // Half a ceremony's keys would stand in the way of the next. By name: the token may have made what it denies.
-    for (const label of KEY_LABELS) destroyAll(session, label);
+    for (const label of labels) destroyAll(session, label);
     throw error;
   }
 }

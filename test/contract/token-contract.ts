@@ -12,6 +12,7 @@ import {
   type CeremonyOutcome,
   deviceTbs,
   leadCeremony,
+  makeDeviceCa,
   makeSiteOn,
   NO_HEAD,
   type SignerSite,
@@ -116,6 +117,27 @@ export function tokenContract(name: string, makeToken: () => Promise<ContractTok
       await rm(join(dirname(site.ledgerFile), MARKER_FILE), { force: true });
       assert.equal((await signer.client.reload()).state, "ready");
       await signer.client.sign("device-ca", deviceTbs(ceremony.deviceCa), NO_HEAD);
+    });
+
+    it("KEY-CAPTIVE makes the next device CA's key beside the first, and signs with the one that is installed", async () => {
+      await signer.close();
+      const ceremonial = await startInProcess(site, true);
+      await ceremonial.untilReady(2);
+      const { nextDeviceCa, keys } = await ceremonial.client.generateNextKey();
+      await ceremonial.close();
+      assert.deepEqual(keys, ceremony.status.keys);
+      assert.equal(nextDeviceCa?.tokenLabel, "device-ca-2");
+      assert.deepEqual([nextDeviceCa?.alwaysSensitive, nextDeviceCa?.neverExtractable], [true, true]);
+      signer = await startInProcess(site);
+      await signer.untilReady(2);
+      await signer.client.sign("device-ca", deviceTbs(ceremony.deviceCa), NO_HEAD);
+      const second = makeDeviceCa(Buffer.from(nextDeviceCa?.spki ?? "", "base64"));
+      await writeFile(site.deviceCaFile, second.pem);
+      const after = await signer.client.reload();
+      assert.deepEqual([after.keys[0]?.spki, after.nextDeviceCa], [nextDeviceCa?.spki, undefined]);
+      const tbs = deviceTbs(second);
+      const { signature } = await signer.client.sign("device-ca", tbs, NO_HEAD);
+      assert.ok(verify("sha256", tbs, second.publicKey, signature));
     });
   });
 }

@@ -85,4 +85,35 @@ describe("the token's keys", () => {
       assert.throws(() => checkCaptive(missing, { ...NONE, [place]: makeDeviceCa(own) }, true), NOT_CAPTIVE);
     });
   }
+
+  const later = (label: string) => {
+    const key = facts(label);
+    return { key, certificate: makeDeviceCa(Buffer.from(key.spki ?? "", "base64")) };
+  };
+  const first = makeDeviceCa(Buffer.from(GOOD[0]?.spki ?? "", "base64"));
+
+  it("KEY-CAPTIVE takes the device CA key that the installed certificate names, whatever its label", () => {
+    const second = later("device-ca-2");
+    const told = [...GOOD, second.key];
+    const before = checkCaptive(told, { ...NONE, deviceCa: first }, false);
+    assert.deepEqual(
+      [before.get("device-ca")?.label, before.get("next-device-ca")?.label],
+      ["device-ca", "device-ca-2"],
+    );
+    const after = checkCaptive(told, { ...NONE, deviceCa: second.certificate }, false);
+    assert.deepEqual([after.get("device-ca")?.label, after.get("next-device-ca")?.label], ["device-ca-2", undefined]);
+    assert.equal(checkCaptive(told, NONE, false).has("next-device-ca"), false, "the first has no certificate yet");
+  });
+
+  it("KEY-CAPTIVE no longer looks at a former device CA key, which may be gone", () => {
+    const second = later("device-ca-2");
+    const told = [{ label: "device-ca", count: 0 }, ...GOOD.slice(1), second.key];
+    assert.equal(checkCaptive(told, { ...NONE, deviceCa: second.certificate }, false).size, 3);
+    assert.throws(() => checkCaptive(told, { ...NONE, deviceCa: first }, false), NOT_CAPTIVE);
+  });
+
+  it("KEY-CAPTIVE signs nothing when the next device CA's key could leave the token", () => {
+    const second = { ...later("device-ca-2").key, extractable: true };
+    assert.throws(() => checkCaptive([...GOOD, second], { ...NONE, deviceCa: first }, true), NOT_CAPTIVE);
+  });
 });

@@ -10,7 +10,14 @@ const ONE = "1".padStart(64, "0");
 const BAD_ANSWER = { control: "CERT-PROFILE", code: "away" };
 
 function key(kind: KeyKind, bits: number): CaptiveKey {
-  return { index: 0, spkiDer: Buffer.alloc(0), kind, bits, facts: { label: "device-ca", count: 1 } };
+  return {
+    label: "device-ca" as const,
+    index: 0,
+    spkiDer: Buffer.alloc(0),
+    kind,
+    bits,
+    facts: { label: "device-ca", count: 1 },
+  };
 }
 
 const P256 = key("P-256", 256);
