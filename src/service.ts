@@ -8,11 +8,13 @@ import { HeadNoter } from "./hsm/head-noter.ts";
 import type { Signer } from "./hsm/signer.ts";
 import { connectSigner } from "./hsm/signer-client.ts";
 import { SignerWatch } from "./hsm/signer-watch.ts";
-import { pauseLevelWithLedger } from "./issuance/account-for-ledger.ts";
+import { type Accounting, pauseLevelWithLedger } from "./issuance/account-for-ledger.ts";
+import { checkRotation } from "./issuance/check-rotation.ts";
 import { type ClientIdentityRequest, issueClientCertificate } from "./issuance/client-certificate.ts";
 import { type ClockLimits, checkClock, clockProblem } from "./issuance/clock-guard.ts";
 import { DualControl } from "./issuance/dual-control.ts";
 import { expiryWarnings } from "./issuance/expiry-warnings.ts";
+import { checkInstalled } from "./issuance/installed-device-ca.ts";
 import { Issuer } from "./issuance/issuer.ts";
 import { RefusalAudit } from "./issuance/refusal-audit.ts";
 import { issueServerCertificate } from "./issuance/server-certificate.ts";
@@ -81,11 +83,12 @@ export async function startService(config: ApplianceConfig, around: ServiceSurro
   const issuer = createIssuer(config, certificates, around, log, signer);
   const health = new Health();
   const unsealing = new Unsealing({ log, signer, onChange: () => watch.refresh() });
-  const watch = watchSigner(around, log, signer, issuer, health, unsealing);
+  const watch = watchSigner(around, certificates, log, signer, issuer, health, unsealing);
   const noter = new HeadNoter(signer, () => log.summary().head);
   try {
     // Nothing is signed before the ledger has been compared with the log: the gate opens in there.
     await watch.start(WATCH_MS);
+    checkInstalled(log.custody().deviceCas, certificates);
     noter.start(NOTE_MS);
     const connections = new Connections();
     const audit = new RefusalAudit(log, clock);
@@ -181,6 +184,7 @@ function createIssuer(
 /** Opens the issuing gate only after ledger and log agree, again after every absence of the signer (STORE-HEAD). */
 function watchSigner(
   { logger, onFatal }: ServiceSurroundings,
+  installed: SiteCertificates,
   log: Log,
   signer: Signer,
   issuer: Issuer,
@@ -195,15 +199,18 @@ function watchSigner(
         .catch((error: unknown) => logger.error({ err: error }, "the signer's state could not be put on record"));
     }
     if (state === "away") issuer.gate.shut();
-    else await reopenGate(logger, log, signer, issuer).catch(onFatal);
+    else
+      await reopenGate(logger, { gate: issuer.gate, log, signer, maxInFlight: MAX_IN_FLIGHT, installed }).catch(
+        onFatal,
+      );
     health.set(state === "ready" && !issuer.gate.isShut);
   });
 }
 
-async function reopenGate(logger: Logger, log: Log, signer: Signer, { gate }: Issuer): Promise<void> {
-  const { unissued, resume } = await pauseLevelWithLedger({ gate, log, signer, maxInFlight: MAX_IN_FLIGHT });
+async function reopenGate(logger: Logger, accounting: Accounting): Promise<void> {
+  const { unissued, resume } = await pauseLevelWithLedger(accounting);
   if (unissued > 0) logger.warn({ control: "SIGN-LEDGER", unissued }, "signatures without a record were noted");
-  gate.open();
+  accounting.gate.open();
   resume();
 }
 
@@ -261,7 +268,9 @@ function serviceParts(
   const findClockProblem = () => clockProblem(clock.nowMs(), log.summary(), limits);
   const warnings = () => {
     const [deviceCaMs, lineCaMs, serverMs] = [deviceCa.notAfterMs, lineCa.notAfterMs, keeper.notAfterMs];
-    return expiryWarnings({ deviceCaMs, lineCaMs, serverMs, clients: log.clients() }, clock.nowMs());
+    const isDeviceCaWaiting = log.custody().deviceCas.approved !== undefined;
+    const expiring = { deviceCaMs, lineCaMs, serverMs, clients: log.clients(), isDeviceCaWaiting };
+    return expiryWarnings(expiring, clock.nowMs());
   };
   const issueIdentity = async (request: ClientIdentityRequest) => {
     checkClock(clock, log.summary(), limits);
@@ -271,7 +280,7 @@ function serviceParts(
       request,
     );
   };
-  const accounting = { gate: issuer.gate, log, signer, maxInFlight: MAX_IN_FLIGHT };
+  const accounting = { gate: issuer.gate, log, signer, maxInFlight: MAX_IN_FLIGHT, installed: certificates };
   const pauseIssuing = async () => (await pauseLevelWithLedger(accounting)).resume;
   return {
     issuer,
@@ -281,12 +290,18 @@ function serviceParts(
     custody: {
       lineCaPem: lineCa.pem,
       issueIdentity,
-      acts: new DualControl({ log, clock, issueIdentity }),
+      acts: new DualControl({
+        log,
+        clock,
+        issueIdentity,
+        checkRotation: (act) => checkRotation({ log, signer, clock, root, factory, deviceCa }, act),
+      }),
       unsealing,
       status: {
         factory,
         appliance,
         isEvaluation: evaluation,
+        deviceCaPem: deviceCa.pem,
         signer,
         clock,
         clockProblem: findClockProblem,

@@ -12,8 +12,16 @@ export interface Trust {
   readonly appliance: string;
   readonly log: string;
   readonly factory: string;
+  /** The one that the log began with. */
   readonly deviceCa: CaCertificate;
+  /** Those that followed it, as far as a person vouched for them. */
+  readonly laterDeviceCas: readonly CaCertificate[];
   readonly root: CaCertificate;
+}
+
+/** Every device CA that may have signed something in this log. */
+export function deviceCasOf({ deviceCa, laterDeviceCas }: Trust): readonly CaCertificate[] {
+  return [deviceCa, ...laterDeviceCas];
 }
 
 /** The same as a person gives it. */
@@ -36,6 +44,7 @@ const TrustSchema = z.strictObject({
   log: z.string().regex(/^[0-9a-f]{8}$/),
   factory: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
   deviceCa: z.string().max(16_384),
+  laterDeviceCas: z.array(z.string().max(16_384)).optional(),
   root: z.string().max(16_384),
 });
 
@@ -56,22 +65,42 @@ export function checkTrust(input: TrustInput): Trust {
       `This cannot be a ${String(names.error.issues[0]?.path[0] ?? "name")}. Copy it from the ceremony's transcript.`,
     );
   }
-  const deviceCa = parseCaCertificate(parsePem(deviceCaPem, "CERTIFICATE"));
-  const root = parseCaCertificate(parsePem(rootPem, "CERTIFICATE"));
-  const expected = input.fingerprint?.replaceAll(":", "").toLowerCase() ?? deviceCa.sha256;
+  const root = readCa(rootPem);
+  checkCanSign(root);
+  const deviceCa = checkDeviceCa(deviceCaPem, root, input.fingerprint);
+  return { appliance, log, factory, deviceCa, laterDeviceCas: [], root };
+}
+
+/**
+ * Checks the device CA that follows those of a pinned log, without storing it.
+ * @throws StateError, Refusal CERT-PROFILE
+ */
+export function checkLaterDeviceCa(trust: Trust, pem: string, fingerprint: string | undefined): Trust {
+  const deviceCa = checkDeviceCa(pem, trust.root, fingerprint);
+  const isKnown = deviceCasOf(trust).some(({ sha256 }) => sha256 === deviceCa.sha256);
+  if (isKnown) throw new StateError("This device CA is pinned already. There is nothing to do.");
+  return { ...trust, laterDeviceCas: [...trust.laterDeviceCas, deviceCa] };
+}
+
+function checkDeviceCa(pem: string, root: CaCertificate, fingerprint: string | undefined): CaCertificate {
+  const deviceCa = readCa(pem);
+  const expected = fingerprint?.replaceAll(":", "").toLowerCase() ?? deviceCa.sha256;
   if (expected !== deviceCa.sha256) {
     throw new StateError(
       "The fingerprint is not that of the device CA's certificate. Nothing was pinned. Compare both with the transcript.",
     );
   }
   checkCanSign(deviceCa);
-  checkCanSign(root);
   if (!deviceCa.issuerDer.equals(root.subjectDer) || !isSignedBy(parseCertificate(deviceCa.der), root.publicKey)) {
     throw new StateError(
       "The device CA was not issued by this root. Nothing was pinned. Check which Factory each belongs to.",
     );
   }
-  return { appliance, log, factory, deviceCa, root };
+  return deviceCa;
+}
+
+function readCa(pem: string): CaCertificate {
+  return parseCaCertificate(parsePem(pem, "CERTIFICATE"));
 }
 
 /**
@@ -88,8 +117,18 @@ export async function pinTrust(state: string, trust: Trust): Promise<void> {
     );
   }
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const { appliance, log, factory, deviceCa, root } = trust;
-  const pins = { v: 1, appliance, log, factory, deviceCa: deviceCa.pem, root: root.pem };
+  await writePins(directory, trust);
+}
+
+/** Pins a further device CA of a pinned log; everything else stays. When it resolves, it is on disk. */
+export async function pinLaterDeviceCas(state: string, trust: Trust): Promise<void> {
+  await writePins(logDirectory(state, trust.log), trust);
+}
+
+async function writePins(directory: string, trust: Trust): Promise<void> {
+  const { appliance, log, factory, deviceCa, laterDeviceCas, root } = trust;
+  const later = laterDeviceCas.length === 0 ? {} : { laterDeviceCas: laterDeviceCas.map(({ pem }) => pem) };
+  const pins = { v: 1, appliance, log, factory, deviceCa: deviceCa.pem, ...later, root: root.pem };
   await writeDurably(join(directory, "trust.json"), `${JSON.stringify(pins, null, 2)}\n`);
 }
 
@@ -104,8 +143,9 @@ export async function loadTrust(state: string, log: string): Promise<Trust> {
     appliance: pins.appliance,
     log: pins.log,
     factory: pins.factory,
-    deviceCa: parseCaCertificate(parsePem(pins.deviceCa, "CERTIFICATE")),
-    root: parseCaCertificate(parsePem(pins.root, "CERTIFICATE")),
+    deviceCa: readCa(pins.deviceCa),
+    laterDeviceCas: (pins.laterDeviceCas ?? []).map(readCa),
+    root: readCa(pins.root),
   };
 }
 

@@ -6,7 +6,7 @@ import { type Manifest, parseManifest } from "../transfer/manifest.ts";
 import type { CaCertificate } from "../x509/ca-certificate.ts";
 import { type Evidence, ok, warn } from "./evidence.ts";
 import type { UnverifiedBundle } from "./read-bundle-directory.ts";
-import type { Trust } from "./trust-store.ts";
+import { deviceCasOf, type Trust } from "./trust-store.ts";
 import { parseRegistrations, type RecordTotals, verifyRecords } from "./verify-records.ts";
 import { verifyRegistrations } from "./verify-registrations.ts";
 
@@ -35,7 +35,7 @@ export interface VerifiedBundle {
  */
 export function verifyBundle(bundle: UnverifiedBundle, trust: Trust, nowMs: number): VerifiedBundle {
   const { files } = bundle;
-  const pins = { root: trust.root, deviceCaSha256: trust.deviceCa.sha256 };
+  const pins = { root: trust.root, deviceCaSha256s: deviceCasOf(trust).map(({ sha256 }) => sha256) };
   // Everything below stands on these bytes: they are signed, they list the hashes of all others.
   const signature = verifyBundleSignature(files.SHA256SUMS, files["SHA256SUMS.P7S"].toString("latin1"), pins);
   checkSums(files);

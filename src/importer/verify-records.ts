@@ -6,7 +6,7 @@ import { Refusal } from "../refusal.ts";
 import { MAX_BUNDLE_RECORDS } from "../transfer/bundle-files.ts";
 import type { Manifest } from "../transfer/manifest.ts";
 import { type Evidence, ok } from "./evidence.ts";
-import type { Trust } from "./trust-store.ts";
+import { deviceCasOf, type Trust } from "./trust-store.ts";
 
 /** What a bundle's records say beyond their own registrations; small enough for the importer's journal. */
 export interface RecordTotals {
@@ -122,7 +122,7 @@ function checkGenesis(first: LogRecord | undefined, manifest: Manifest, trust: T
     first.appliance === trust.appliance &&
     first.factory === trust.factory &&
     first.factoryRootSha256 === trust.root.sha256 &&
-    first.keys.deviceCa.certSha256 === trust.deviceCa.sha256;
+    deviceCasOf(trust).some(({ sha256 }) => sha256 === first.keys.deviceCa.certSha256);
   if (isPinned) return;
   throw refuse(
     "BUNDLE-WHO",
@@ -138,12 +138,13 @@ function addUp(records: readonly LogRecord[]): RecordTotals {
   const registrations = of("registration");
   return {
     registrations: registrations.length,
-    // The genesis brings the bundle signer's certificate, the first that device-ca signed. What a continuing log
+    // The genesis brings the bundle signer's certificate, the first that the first device CA signed. What a continuing log
     // carries over is in the number that its genesis begins with.
     certificates:
       (continues === undefined ? genesis.length : 0) +
       registrations.filter(({ former }) => former === undefined).length +
-      of("unissued").length,
+      of("unissued").length +
+      of("act").filter(isBundleCertificate).length,
     ...(continues === undefined ? {} : { continues }),
     voids: of("void").map((record) => record.registration),
     renames: of("resubmit").map((record) => ({ seq: record.registration, name: record.name })),
@@ -152,6 +153,11 @@ function addUp(records: readonly LogRecord[]): RecordTotals {
     ),
     seals: of("seal").map(({ bundle, id }) => ({ bundle, id })),
   };
+}
+
+/** Each further device CA signs a bundle certificate of its own first. */
+function isBundleCertificate(record: Extract<LogRecord, { kind: "act" }>): boolean {
+  return record.act === "install-device-ca" && record.ledger !== undefined;
 }
 
 function refuse(control: ControlId, sentence: string): Refusal {

@@ -5,10 +5,10 @@ import { DerError } from "../x509/der.ts";
 import { readDeviceSubject } from "../x509/device-subject.ts";
 import { parsePem } from "../x509/pem.ts";
 import { type Evidence, ok } from "./evidence.ts";
-import type { Trust } from "./trust-store.ts";
+import { deviceCasOf, type Trust } from "./trust-store.ts";
 
 /**
- * CERT-PROFILE: every certificate in the bundle was issued by the pinned device CA, to the uuid and the Factory that
+ * CERT-PROFILE: every certificate in the bundle was issued by a pinned device CA, the one that its record names, to the uuid and the Factory that
  * its record names. The bundle's own signature does not say that: a taken-over airlockd writes the records.
  * @throws Refusal CERT-PROFILE
  */
@@ -18,23 +18,24 @@ export function verifyRegistrations(registrations: readonly RegistrationRecord[]
       throw new Refusal(
         "CERT-PROFILE",
         "malformed",
-        `The certificate in record ${record.seq} was not issued by the pinned device CA for that device. Call security.`,
+        `The certificate in record ${record.seq} was not issued by a pinned device CA for that device. Call security.`,
       );
     }
   }
   return ok("CERT-PROFILE", `${registrations.length} certificates`);
 }
 
-function isIssued({ device, cert, caSha256 }: RegistrationRecord, { deviceCa, factory }: Trust): boolean {
+function isIssued({ device, cert, caSha256 }: RegistrationRecord, trust: Trust): boolean {
+  const deviceCa = deviceCasOf(trust).find(({ sha256 }) => sha256 === caSha256);
+  if (deviceCa === undefined) return false;
   try {
     const certificate = parseCertificate(parsePem(cert.pem, "CERTIFICATE"));
     const subject = readDeviceSubject(certificate.subjectDer);
     return (
       certificate.sha256 === cert.sha256 &&
-      caSha256 === deviceCa.sha256 &&
       certificate.issuerDer.equals(deviceCa.subjectDer) &&
       subject.uuid === device.uuid &&
-      subject.factory === factory &&
+      subject.factory === trust.factory &&
       isSignedBy(certificate, deviceCa.publicKey)
     );
   } catch (cause) {

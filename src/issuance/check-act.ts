@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Log } from "../log/log.ts";
-import type { ProposedAct } from "../log/proposed-act.ts";
+import type { DeviceCaRotation, ProposedAct } from "../log/proposed-act.ts";
 import { Refusal, type RefusalCode } from "../refusal.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { parseClientCsr } from "../x509/csr.ts";
@@ -12,9 +12,15 @@ const CONFIRM_MS = 24 * 3_600_000;
 
 /**
  * Whether an act makes sense now: asked when it is proposed, and again at every approval, because the log moves on.
+ * @param checkRotation knows the site's certificates and the token
  * @throws Refusal
  */
-export async function checkAct(log: Log, act: ProposedAct, nowMs: number): Promise<void> {
+export async function checkAct(
+  log: Log,
+  act: ProposedAct,
+  nowMs: number,
+  checkRotation: (act: DeviceCaRotation) => Promise<void>,
+): Promise<void> {
   switch (act.kind) {
     case "enroll-custodian":
       return checkEnrolment(log, act.name, act.csr, act.replaces);
@@ -38,6 +44,8 @@ export async function checkAct(log: Log, act: ProposedAct, nowMs: number): Promi
       return refuseIf(log.custody().isDenied(act.uuid), "This uuid is denied already. There is nothing to do.");
     case "undeny-uuid":
       return refuseIf(!isDenied(log, act.uuid), "This uuid is not denied. There is nothing to do.");
+    case "rotate-device-ca":
+      return await checkRotation(act);
     case "continue-log":
       throw refuse("conflict", "This log is in use, so nothing continues it. A lost one: airlockd --continue-log");
   }

@@ -41,7 +41,8 @@ function finding(what: string, isGood: boolean, detail: string, otherwise: "warn
   return { what, verdict: isGood ? "ok" : otherwise, detail: isGood ? detail : `NOT: ${detail}` };
 }
 
-function isIssuedBy(ca: CaCertificate, root: CaCertificate): boolean {
+/** Whether the root's name and key stand behind a CA's certificate. */
+export function isIssuedBy(ca: CaCertificate, root: CaCertificate): boolean {
   const certificate = parseCertificate(ca.der);
   return certificate.issuerDer.equals(root.subjectDer) && isSignedBy(certificate, root.spkiDer);
 }

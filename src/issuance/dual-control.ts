@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.ts";
 import type { ProposalView } from "../log/custody-state.ts";
 import type { Log } from "../log/log.ts";
-import { type ProposedAct, parseAct, proposalId } from "../log/proposed-act.ts";
+import { type DeviceCaRotation, type ProposedAct, parseAct, proposalId } from "../log/proposed-act.ts";
 import type { By, EnrolledCustodian } from "../log/record.ts";
 import { Refusal } from "../refusal.ts";
 import { checkAct } from "./check-act.ts";
@@ -18,6 +18,8 @@ export interface DualControlParts {
   readonly log: Log;
   readonly clock: Clock;
   readonly issueIdentity: (request: ClientIdentityRequest) => Promise<ClientIdentity>;
+  /** Whether a device CA may follow the one in use. @throws Refusal */
+  readonly checkRotation: (act: DeviceCaRotation) => Promise<void>;
 }
 
 /**
@@ -44,7 +46,7 @@ export class DualControl {
       const open = this.#open(id);
       if (open !== undefined) return checkProposer(open, by);
       this.#checkRoom(by);
-      await checkAct(this.#parts.log, what, this.#parts.clock.nowMs());
+      await checkAct(this.#parts.log, what, this.#parts.clock.nowMs(), this.#parts.checkRotation);
       await this.#parts.log.append({ kind: "act", body: { act: "propose", proposal: id, what, by } });
       return this.#find(id);
     });
@@ -65,7 +67,7 @@ export class DualControl {
       const persons = custody.approvers(id);
       // With a quorum of one the proposer confirms alone; that is the site's own policy, fixed in its genesis record.
       if (persons.has(by.client) && custody.quorum > 1) throw alreadyApproved();
-      await checkAct(log, proposal.what, clock.nowMs());
+      await checkAct(log, proposal.what, clock.nowMs(), this.#parts.checkRotation);
       const isLast = new Set([...persons, by.client]).size >= custody.quorum;
       const enrolled = isLast ? await this.#enrol(proposal.what) : undefined;
       await log.append({ kind: "act", body: { act: "approve", proposal: id, ...(enrolled && { enrolled }), by } });

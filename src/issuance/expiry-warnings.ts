@@ -9,17 +9,24 @@ const SERVER_DAYS = 30;
 const CA_DAYS = 365;
 const MAX_CLIENTS = 10;
 
+const WAITING =
+  "The next device CA is decided on and not installed: stop airlockd, then airlock-custody rotate install";
+
 export interface Expiring {
   readonly deviceCaMs: number;
   readonly lineCaMs: number;
   readonly serverMs: number;
   readonly clients: readonly EnrolledClient[];
+  /** Custodians have decided on a next device CA, and it is not installed. */
+  readonly isDeviceCaWaiting?: boolean;
 }
 
 /** What ends soon or has ended, most important first, each with what to do. */
-export function expiryWarnings({ deviceCaMs, lineCaMs, serverMs, clients }: Expiring, nowMs: number): string[] {
+export function expiryWarnings(expiring: Expiring, nowMs: number): string[] {
+  const { deviceCaMs, lineCaMs, serverMs, clients, isDeviceCaWaiting = false } = expiring;
   const warnings = [
-    ...warn("The device CA's certificate", deviceCaMs, nowMs, CA_DAYS, "hold a ceremony for the next one"),
+    ...(isDeviceCaWaiting ? [WAITING] : []),
+    ...warn("The device CA's certificate", deviceCaMs, nowMs, CA_DAYS, "move to the next one: airlock-custody rotate"),
     ...warn("The line CA's certificate", lineCaMs, nowMs, CA_DAYS, "hold a ceremony for the next one"),
     ...warn("The server's certificate", serverMs, nowMs, SERVER_DAYS, "see why it is not renewed: clock, HSM"),
   ];

@@ -3,6 +3,7 @@ import { renderSotaToml, type SotaSite } from "../foundries/sota-toml.ts";
 import type { Signer } from "../hsm/signer.ts";
 import type { Log, RegistrationView } from "../log/log.ts";
 import type { By, RegistrationBody } from "../log/record.ts";
+import { Refusal } from "../refusal.ts";
 import type { CaCertificate } from "../x509/ca-certificate.ts";
 import { assembleCertificate, type Certificate, checkIssued } from "../x509/certificate.ts";
 import { verifyCsrProof } from "../x509/csr.ts";
@@ -50,6 +51,8 @@ export interface IssuerParts {
 /** What a station gets for a registration. */
 export interface Issued {
   readonly certificatePem: string;
+  /** The device CA that issued it, PEM: a former one's for a certificate of its time. */
+  readonly issuerPem: string;
   readonly sotaToml: string;
   readonly seq: number;
   readonly isStored: boolean;
@@ -91,12 +94,27 @@ export class Issuer {
       // 3. What is known is answered from the log: no quota, space, clock or HSM is asked.
       const { stored, replacement } = await findKnown(this.#parts.log, request);
       const warning = this.#warning(uuid);
-      if (stored !== undefined) return { ...answerStored(stored, sotaToml), ...warning };
+      if (stored !== undefined) return { ...this.#answerStored(stored), sotaToml, ...warning };
       const record = await this.#permitted(request, by, replacement);
-      return { ...record, sotaToml, isStored: false, ...warning };
+      return { ...record, issuerPem: this.#parts.ca.pem, sotaToml, isStored: false, ...warning };
     } finally {
       release();
     }
+  }
+
+  #answerStored({ record }: RegistrationView): Omit<Issued, "sotaToml" | "warning"> {
+    const { cert, seq, caSha256 } = record;
+    return { certificatePem: cert.pem, issuerPem: this.#issuerPem(caSha256), seq, isStored: true };
+  }
+
+  /** ISSUE-ONCE: what a former device CA issued goes with that one's certificate, or no chain would verify. */
+  #issuerPem(caSha256: string): string {
+    const { ca, log } = this.#parts;
+    const pem = caSha256 === ca.sha256 ? ca.pem : log.custody().deviceCas.pemOf(caSha256);
+    if (pem !== undefined) return pem;
+    const sentence =
+      "The certificate is stored, and this log does not have its issuer's. Have custodians decide on that device CA again.";
+    throw new Refusal("ISSUE-ONCE", "needs-person", sentence);
   }
 
   #warning(uuid: string): Pick<Issued, "warning"> {
@@ -202,8 +220,4 @@ export class Issuer {
   #rechecked(): void {
     this.#recheck = undefined;
   }
-}
-
-function answerStored({ record }: RegistrationView, sotaToml: string): Issued {
-  return { certificatePem: record.cert.pem, sotaToml, seq: record.seq, isStored: true };
 }

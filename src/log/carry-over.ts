@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { CustodyView } from "./custody-state.ts";
 import type { FormerLog, FoundLine } from "./former-log.ts";
-import type { LogRecord, RecordDraft, RegistrationRecord, VoidBody } from "./record.ts";
+import type { ActBody, LogRecord, RecordDraft, RegistrationRecord, VoidBody } from "./record.ts";
 
 /** A record's content with the time that it had, where it was not made now. */
 export type DatedDraft = RecordDraft & { readonly at?: string };
@@ -76,6 +76,8 @@ function carryAct(
   custody: CustodyView,
 ): DatedDraft | undefined {
   const { v: _v, kind, log: _log, seq: _seq, prev: _prev, at, ...body } = record;
+  // Its line of the ledger is before the new log's baseline, which counts the certificate.
+  if (body.act === "install-device-ca") return { kind, body: withoutLedger(body), at };
   const proposal = record.act === "approve" || record.act === "propose" ? custody.proposal(record.proposal) : undefined;
   if (proposal?.what.kind !== "drop-reject") return { kind, body, at };
   if (record.act !== "approve" || proposal.inForceAt !== at) return undefined;
@@ -83,6 +85,10 @@ function carryAct(
   return registration === undefined
     ? undefined
     : voidOf({ registration, reason: proposal.what.reason, by: record.by }, at);
+}
+
+function withoutLedger({ ledger: _ledger, ...body }: Extract<ActBody, { act: "install-device-ca" }>): ActBody {
+  return body;
 }
 
 function voidOf(body: VoidBody, at: string): DatedDraft {

@@ -53,6 +53,7 @@ function namedLedger(record: LogRecord): number {
   // A carried registration's number is of the ledger before the baseline, which accounts for it.
   if (record.kind === "registration") return record.former === undefined ? record.ledger : 0;
   if (record.kind === "unissued" || record.kind === "seal") return record.ledger;
+  if (record.kind === "act") return record.act === "install-device-ca" ? (record.ledger ?? 0) : 0;
   return record.kind === "genesis" ? (record.continues?.ledger.number ?? record.bundleCertLedger) : 0;
 }
 

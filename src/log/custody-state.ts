@@ -1,3 +1,4 @@
+import { DeviceCas, type DeviceCasView } from "./device-cas.ts";
 import { type FactoryDenyList, FactoryDenyLists } from "./factory-deny-list.ts";
 import type { EnrolledClient } from "./log.ts";
 import type { OrderExtension, ProposedAct, WorkOrder } from "./proposed-act.ts";
@@ -51,6 +52,7 @@ export interface CustodyView {
   denyList(): FactoryDenyList | undefined;
   /** Whether a uuid's re-registration was allowed and has not been used up. */
   mayReregister(uuid: string): boolean;
+  readonly deviceCas: DeviceCasView;
 }
 
 /**
@@ -59,6 +61,7 @@ export interface CustodyView {
  */
 export class CustodyState implements CustodyView {
   quorum = Number.POSITIVE_INFINITY;
+  readonly deviceCas = new DeviceCas();
   readonly #client: (sha256: string) => EnrolledClient | undefined;
   readonly #proposals = new Map<string, ProposalView>();
   readonly #orders = new Map<string, OrderView>();
@@ -162,7 +165,7 @@ export class CustodyState implements CustodyView {
     else if (what.kind === "undeny-uuid") {
       this.#denied.delete(what.uuid);
       this.#denyLists.lift(what.uuid);
-    }
+    } else if (what.kind === "rotate-device-ca") this.deviceCas.approve(what);
   }
 
   #extend({ id, ...totals }: OrderExtension): void {

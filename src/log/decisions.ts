@@ -27,8 +27,10 @@ export class Decisions {
 
   /** Takes in the next record; kinds that decide nothing are passed over. Returns the act that it put in force. */
   apply(record: LogRecord): ProposalView | undefined {
-    if (record.kind === "genesis") this.custody.quorum = record.quorum;
-    else if (record.kind === "registration") this.custody.register(record);
+    if (record.kind === "genesis") {
+      this.custody.quorum = record.quorum;
+      this.custody.deviceCas.install(record.keys.deviceCa.certSha256);
+    } else if (record.kind === "registration") this.custody.register(record);
     else if (record.kind === "act") return this.#applyAct(record);
     return undefined;
   }
@@ -41,6 +43,7 @@ export class Decisions {
     } else if (record.act === "revoke-client") this.#revoke(record.clientSha256, record.at);
     else if (record.act === "trust-importer") this.#importers.set(record.importer.id, record.importer);
     else if (record.act === "deny-list") this.custody.takeDenyList(record.list);
+    else if (record.act === "install-device-ca") this.custody.deviceCas.install(record.deviceCa.certSha256);
     else if (record.act === "propose") this.custody.propose(record);
     else if (record.act === "approve") {
       const inForce = this.custody.approve(record);

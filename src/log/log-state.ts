@@ -58,8 +58,8 @@ export class LogState {
       this.#oldestQueued ??= seq;
     }
     // A carried registration names no line of the ledger: the baseline of its log counts its certificate.
-    const isSigned = kind === "genesis" || kind === "unissued" || kind === "registration";
-    if (isSigned && this.#catalog.ledgerAt(seq) > 0) this.#certificates++;
+    // Of seals and acts, only the installing of a device CA names a line of a certificate.
+    if (kind !== "seal" && this.#catalog.ledgerAt(seq) > 0) this.#certificates++;
     if (kind !== undefined && !NO_NEWS.has(kind)) this.#newestNews = seq;
     this.#ledger = Math.max(this.#ledger, this.#catalog.ledgerAt(seq));
     this.#advanceClock(kind, this.#catalog.atMs(seq));

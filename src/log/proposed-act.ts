@@ -8,6 +8,7 @@ import {
   type Members,
   object,
   optional,
+  pemText,
   plain,
   text,
   variant,
@@ -59,7 +60,26 @@ export type ProposedAct =
   | { readonly kind: "confirm-clock" /** The time that the proposer saw on the appliance. */; readonly now: string }
   | { readonly kind: "deny-uuid"; readonly uuid: string; readonly reason: string }
   | { readonly kind: "undeny-uuid"; readonly uuid: string }
+  | DeviceCaRotation
   | Continuation;
+
+/** A CA's certificate as an act carries it. */
+export interface CaIdentity {
+  /** Of the DER. */
+  readonly sha256: string;
+  readonly pem: string;
+}
+
+/**
+ * The next device CA may be installed. In force it changes nothing yet: that happens at the console, and the log says so
+ * with `install-device-ca`.
+ */
+export interface DeviceCaRotation {
+  readonly kind: "rotate-device-ca";
+  /** The one in use when this was decided: stored certificates go on being given out with it. */
+  readonly former: CaIdentity;
+  readonly deviceCa: CaIdentity;
+}
 
 /** A new log that goes on where one ended that can no longer be written (STORE-HEAD). Decided with airlockd stopped. */
 export interface Continuation {
@@ -103,6 +123,8 @@ const hardwareId = plain(/^[A-Za-z0-9_.+-]{1,64}$/);
 const base64 = plain(/^[A-Za-z0-9+/]{4,6000}={0,2}$/);
 const reason = text(200);
 
+const ca = object({ sha256, pem: pemText(6_000) });
+
 const order = object({
   id: name,
   count: integer,
@@ -131,6 +153,7 @@ const forms: Readonly<Record<ProposedAct["kind"], Members>> = {
   "confirm-clock": { now: time },
   "deny-uuid": { uuid, reason },
   "undeny-uuid": { uuid },
+  "rotate-device-ca": { former: ca, deviceCa: ca },
   "continue-log": {
     former: object({ log: plain(/^[0-9a-f]{8}$/), seq: integer, hash: sha256 }),
     carried: object({ records: integer, registrations: integer, alone: integer, sha256 }),

@@ -127,6 +127,7 @@ class LedgerWalk {
     const record = JSON.parse(await this.#proof.lineAt(seq)) as LogRecord;
     if (record.kind === "genesis") return tbs;
     if (record.kind === "unissued") return record.tbsSha256;
+    if (record.kind === "act" && record.act === "install-device-ca") return record.tbsSha256;
     if (record.kind !== "registration") return undefined;
     const certificate = readTlv(parsePem(record.cert.pem, "CERTIFICATE"), TAG.sequence);
     return hash("sha256", expectTag(readTlvAt(certificate.content, 0), TAG.sequence).bytes, "hex");

@@ -127,6 +127,14 @@ const acts: Readonly<Record<string, Members>> = {
     split: object({ number: integer, id: plain(/^[0-9a-f]{8}$/), needed: integer, total: integer }),
     by: constant("ceremony"),
   },
+  "install-device-ca": {
+    deviceCa: key,
+    bundleSign: key,
+    former: object({ sha256, pem }),
+    ledger: optional(integer),
+    tbsSha256: sha256,
+    by: constant("ceremony"),
+  },
 };
 
 function form(kind: RecordKind, body: Members): Encoder {

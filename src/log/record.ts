@@ -1,4 +1,4 @@
-import type { ProposedAct } from "./proposed-act.ts";
+import type { CaIdentity, ProposedAct } from "./proposed-act.ts";
 
 /**
  * The records of the log. A record is one line of JSON whose bytes never change; members stand in the order of these
@@ -181,6 +181,22 @@ export type ActBody =
       /** Made at a ceremony, with airlockd stopped; noted at the next start. */
       readonly act: "split-pin";
       readonly split: { readonly number: number; readonly id: string; readonly needed: number; readonly total: number };
+      readonly by: "ceremony";
+    }
+  | {
+      /**
+       * The device CA of a `rotate-device-ca` in force is in use from here on: noted at airlockd's first start with it,
+       * before anything is signed by it. No former one comes back after that.
+       */
+      readonly act: "install-device-ca";
+      readonly deviceCa: PublicKeyIdentity;
+      readonly bundleSign: PublicKeyIdentity;
+      /** The one before: a bundle of both then says by itself who issued what. */
+      readonly former: CaIdentity;
+      /** Ledger number of the new bundle certificate's signature; left out where a continuing log carries this over. */
+      readonly ledger?: number;
+      /** SHA-256 of what that signature is over. */
+      readonly tbsSha256: string;
       readonly by: "ceremony";
     };
 

@@ -26,8 +26,8 @@ export interface BundleSignatureParts {
 /** What the reader trusts beforehand. */
 export interface BundleTrust {
   readonly root: CaCertificate;
-  /** SHA-256 of the device CA's certificate, lower-case hex. */
-  readonly deviceCaSha256: string;
+  /** SHA-256 of the certificates of the device CAs, one after another in time, lower-case hex. */
+  readonly deviceCaSha256s: readonly string[];
 }
 
 /** What a verified signature says. */
@@ -103,11 +103,9 @@ export function verifyBundleSignature(sums: Uint8Array, pem: string, trust: Bund
   };
 }
 
-function verifyDeviceCa(caDer: Buffer, { root, deviceCaSha256 }: BundleTrust): CaCertificate {
+function verifyDeviceCa(caDer: Buffer, { root, deviceCaSha256s }: BundleTrust): CaCertificate {
   const certificate = parseEmbedded(caDer);
-  if (certificate.sha256 !== deviceCaSha256) {
-    throw refuse("The bundle names another device CA than the pinned one. Do not use it; call security.");
-  }
+  if (!deviceCaSha256s.includes(certificate.sha256)) throw refuse(OTHER_CA);
   const ca = underBundleSig("The pinned device CA's certificate cannot be used.", () => parseCaCertificate(caDer));
   underBundleSig("The pinned device CA's certificate is no CA certificate.", () => checkCanSign(ca));
   if (!ca.issuerDer.equals(root.subjectDer) || !isSignedBy(certificate, root.publicKey)) {
@@ -134,6 +132,10 @@ function verifySigner(signer: Certificate, ca: CaCertificate): void {
 function isValid({ signedAttrsDer, signature }: BundleSignatureParts, key: KeyObject): boolean {
   return key.asymmetricKeyDetails?.namedCurve === "prime256v1" && verify("sha256", signedAttrsDer, key, signature);
 }
+
+const OTHER_CA =
+  "The bundle names another device CA than the pinned one. If the custodians have moved the appliance to a next one, " +
+  "get its certificate and fingerprint from them: airlock-import trust --add-device-ca. Otherwise call security.";
 
 const UNREADABLE =
   "SHA256SUMS.P7S is not a bundle signature of this kind. Usually a bad copy: copy again or use another medium.";

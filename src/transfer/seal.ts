@@ -132,7 +132,7 @@ async function signBundle(
     certificateDer: bundleCertificateDer,
     caDer: deviceCa.der,
   });
-  verifyBundleSignature(Buffer.from(sums), pem, { root, deviceCaSha256: deviceCa.sha256 });
+  verifyBundleSignature(Buffer.from(sums), pem, { root, deviceCaSha256s: [deviceCa.sha256] });
   return { signature: pem, ledger };
 }
 

@@ -2,20 +2,24 @@ import assert from "node:assert/strict";
 import { randomBytes, X509Certificate } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { beginRotation } from "../../src/cli/custody/begin-rotation.ts";
 import { type CeremonyParts, type CeremonyResult, runCeremony } from "../../src/cli/custody/ceremony.ts";
 import { createClientCsr } from "../../src/cli/custody/client-csr.ts";
 import { type Installation, install } from "../../src/cli/custody/install.ts";
+import { installNext, prepareNext } from "../../src/cli/custody/install-next.ts";
 import { papersIn } from "../../src/cli/custody/papers.ts";
 import { writeFileDurably } from "../../src/cli/files.ts";
 import { systemClock } from "../../src/clock.ts";
 import { parseApplianceConfig } from "../../src/config/appliance-config.ts";
 import type { CeremonySigner } from "../../src/hsm/signer-client.ts";
 import { createLog } from "../../src/log/create-log.ts";
+import { DeviceCas } from "../../src/log/device-cas.ts";
 import { findUnissued } from "../../src/log/ledger-check.ts";
 import { openLog } from "../../src/log/open-log.ts";
 import type { Refusal } from "../../src/refusal.ts";
 import { DemoFactory } from "../../src/sandbox/demo-factory.ts";
 import { runTool } from "../../src/sandbox/programs.ts";
+import { parseCaCertificate } from "../../src/x509/ca-certificate.ts";
 import { parsePem } from "../../src/x509/pem.ts";
 import { type InProcessSigner, startInProcess } from "../signer/in-process.ts";
 import { FACTORY, makeSignerSite, type SignerSite } from "../signer/signer-site.ts";
@@ -69,6 +73,7 @@ describe("a ceremony that is interrupted", function () {
     const dying: CeremonySigner = {
       ...client,
       generateKeys: () => crashes.step("generate", () => client.generateKeys()),
+      generateNextKey: () => crashes.step("generate next", () => client.generateNextKey()),
       signCeremony: (key, tbs) => crashes.step(`sign ${key}`, () => client.signCeremony(key, tbs)),
       sign: (key, tbs, head) => crashes.step(`certify by ${key} ${++certified}`, () => client.sign(key, tbs, head)),
       reload: () => crashes.step("reload", () => client.reload()),
@@ -133,6 +138,57 @@ describe("a ceremony that is interrupted", function () {
       await checkLog(installed);
     });
   }
+
+  const beginNext = async (out = "next") => {
+    const parts = await partsOf();
+    return await beginRotation(parts, papersIn(join(site.directory, out), parts.writeFile));
+  };
+
+  /** As if custodians had decided on it. */
+  const installNextWith = async (pem: string, current: string): Promise<string[]> => {
+    const decided = new DeviceCas();
+    decided.install(current);
+    const { sha256 } = parseCaCertificate(parsePem(pem, "CERTIFICATE"));
+    const identity = { sha256, pem };
+    decided.approve({ kind: "rotate-device-ca", former: { sha256: current, pem: "" }, deviceCa: identity });
+    const parts = await partsOf();
+    return await installNext(parts, await prepareNext(parts, pem, await readFile(factory.rootPem, "utf8"), decided));
+  };
+
+  for (const when of ["before", "after"] as const) {
+    it(`SIGNER-GATE a rotation goes on after a crash ${when} each of its steps: one next key, one CSR, both files`, async () => {
+      const firstPem = await signedByFactory((await init()).deviceCaCsrPem);
+      await installWith(firstPem);
+      const at = (name: string) => join(site.directory, name);
+      const [first, bundle] = [await readFile(site.deviceCaFile, "utf8"), await readFile(at("bundle.pem"), "utf8")];
+      crashes = new Crashes();
+      const { csrPem } = await untilDone(() => beginNext(), when);
+      assert.deepEqual(stepsOf(crashes), ROTATE_STEPS);
+      const listed = await site.token.pkcs11Tool("--list-objects", "--type", "privkey");
+      assert.equal(listed.split("Private Key Object").length, 5);
+      crashes = new Crashes();
+      const nextPem = await signedByFactory(csrPem);
+      const { sha256 } = parseCaCertificate(parsePem(first, "CERTIFICATE"));
+      await untilDone(() => installNextWith(nextPem, sha256), when);
+      assert.deepEqual(stepsOf(crashes), NEXT_STEPS);
+      assert.deepEqual(
+        [await readFile(at("device-ca-1.pem"), "utf8"), await readFile(at("bundle-1.pem"), "utf8")],
+        [first, bundle],
+      );
+      assert.equal(
+        new X509Certificate(await readFile(site.deviceCaFile)).fingerprint256,
+        new X509Certificate(nextPem).fingerprint256,
+      );
+      const chain = ["-CAfile", factory.rootPem, "-untrusted", site.deviceCaFile, "-purpose", "any"];
+      assert.match(await runTool("openssl", ["verify", "-x509_strict", ...chain, at("bundle.pem")]), /OK/);
+    });
+  }
+
+  it("SIGNER-GATE takes no next key that is on no paper, and none of another rotation's papers", async () => {
+    await installWith(await signedByFactory((await init()).deviceCaCsrPem));
+    await signer.client.generateNextKey();
+    await assert.rejects(beginNext(), { control: "SIGNER-GATE", code: "conflict", message: /not by these papers/ });
+  });
 
   /** What the crashes wasted is accounted for, and nothing else is missing. */
   async function checkLog({ drafts }: Installation): Promise<void> {
@@ -202,6 +258,15 @@ const INIT_STEPS = [
   "write device-ca.csr",
   "write line-ca.pem",
   "write line-ca.tbs",
+];
+const ROTATE_STEPS = ["generate next", "reload", "sign device-ca", "write device-ca-2-begun", "write device-ca-2.csr"];
+const NEXT_STEPS = [
+  "certify by device-ca 1",
+  "reload",
+  "write bundle-1.pem",
+  "write bundle.pem",
+  "write device-ca-1.pem",
+  "write device-ca.pem",
 ];
 /** Two signatures by line-ca of clients and one of the server, the bundle's, and four files. */
 const INSTALL_STEPS = 8;

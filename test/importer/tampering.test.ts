@@ -30,7 +30,7 @@ describe("a bundle of 200 registrations, tampered with", function () {
   before(async () => {
     site = await makeSite();
     const { appliance, factory, deviceCa, root } = site.pki;
-    trust = { appliance, factory, log: LOG_ID, deviceCa, root };
+    trust = { appliance, factory, log: LOG_ID, deviceCa, laterDeviceCas: [], root };
     for (let i = 0; i < REGISTRATIONS / 2; i++) await site.register();
     const restored = site.fork();
     for (let i = 0; i < REGISTRATIONS / 2; i++) await Promise.all([site.register(), restored.register()]);

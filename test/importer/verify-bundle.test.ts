@@ -34,7 +34,7 @@ describe("importer/verify-bundle", function () {
   before(async () => {
     site = await makeSite();
     const { appliance, factory, deviceCa, root } = site.pki;
-    trust = { appliance, factory, log: LOG_ID, deviceCa, root };
+    trust = { appliance, factory, log: LOG_ID, deviceCa, laterDeviceCas: [], root };
     for (let i = 0; i < 8; i++) await site.register();
     first = await collectBundle(site, await site.seal());
     for (let i = 0; i < 3; i++) await site.register();

@@ -44,7 +44,7 @@ describe("accounting for the signer's ledger", () => {
   it("SIGN-LEDGER a seal and a signer's return at one moment record each unused signature once", async () => {
     const { log, signer } = site;
     const { gate } = site.issuer();
-    const accounting = { gate, log, signer, maxInFlight: 8 };
+    const accounting = { gate, log, signer, maxInFlight: 8, installed: site.pki };
     for (let n = 0; n < 3; n++) await signer.sign("device-ca", Buffer.from(`lost ${n}`), log.summary().head);
     const levels = await Promise.all(
       [1, 2, 3].map(async () => {
@@ -61,7 +61,7 @@ describe("accounting for the signer's ledger", () => {
     const { log, signer } = site;
     const { gate } = site.issuer();
     for (let n = 0; n < 3; n++) await signer.sign("device-ca", Buffer.from(`foreign ${n}`), log.summary().head);
-    const accounting = { gate, log, signer, maxInFlight: 2 };
+    const accounting = { gate, log, signer, maxInFlight: 2, installed: site.pki };
     await assert.rejects(pauseLevelWithLedger(accounting), { control: "STORE-HEAD", code: "inconsistent" });
     await gate.enter();
   });

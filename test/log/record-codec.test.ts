@@ -25,6 +25,18 @@ const everyKind: readonly RecordDraft[] = [
     kind: "act",
     body: { act: "split-pin", split: { number: 1, id: "0a1b2c3d", needed: 2, total: 3 }, by: "ceremony" },
   },
+  {
+    kind: "act",
+    body: {
+      act: "install-device-ca",
+      deviceCa: { spkiSha256: "1".repeat(64), certSha256: "2".repeat(64) },
+      bundleSign: { spkiSha256: "3".repeat(64), certSha256: "4".repeat(64) },
+      former: { sha256: "5".repeat(64), pem: "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n" },
+      ledger: 17,
+      tbsSha256: "6".repeat(64),
+      by: "ceremony",
+    },
+  },
   drafts.refusals(),
   seal(1, 1, 10, 8),
   receipt(1, { bundles: [1], exceptions: [{ seq: 4, through: 9, outcome: "rejected", code: "E_DENIED" }] }),

@@ -121,5 +121,5 @@ export async function makeBench(): Promise<ImporterBench> {
 
 export function trustOf({ pki }: AirgapSite): Trust {
   const { appliance, factory, deviceCa, root } = pki;
-  return { appliance, factory, log: LOG_ID, deviceCa, root };
+  return { appliance, factory, log: LOG_ID, deviceCa, laterDeviceCas: [], root };
 }

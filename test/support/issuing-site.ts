@@ -42,7 +42,9 @@ export async function makeIssuingSite(): Promise<IssuingSite> {
   };
   const identity = { spkiSha256: "2".repeat(64), certSha256: "3".repeat(64) };
   const { factory, appliance, root } = pki;
-  const keys = { deviceCa: identity, bundleSign: identity, lineCa: identity };
+  const { deviceCa: ca } = pki;
+  const deviceCa = { spkiSha256: ca.spkiSha256, certSha256: ca.sha256 };
+  const keys = { deviceCa, bundleSign: identity, lineCa: identity };
   await createLog(options, [
     {
       kind: "genesis",

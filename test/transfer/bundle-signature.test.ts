@@ -23,7 +23,7 @@ const SUMS = Buffer.from(`${"a".repeat(64)}  MANIFEST.JSON\n${"b".repeat(64)}  R
 describe("transfer/bundle-signature", function () {
   this.timeout(60_000);
   const pki = makePki();
-  const trust = { root: pki.root, deviceCaSha256: pki.deviceCa.sha256 };
+  const trust = { root: pki.root, deviceCaSha256s: [pki.deviceCa.sha256] };
   const parts = signWith(pki.bundleKey, pki.bundleCertificateDer);
   const pem = encodeBundleSignature(parts);
 
@@ -111,7 +111,7 @@ describe("transfer/bundle-signature", function () {
       caDer: other.deviceCa.der,
     });
     refuse(forged);
-    refuse(forged, SUMS, { ...trust, deviceCaSha256: other.deviceCa.sha256 });
+    refuse(forged, SUMS, { ...trust, deviceCaSha256s: [other.deviceCa.sha256] });
     assert.notEqual((await judge(forged, pki.root.pem)).code, 0);
   });
 
@@ -124,7 +124,7 @@ describe("transfer/bundle-signature", function () {
     refuse(forged);
     assert.equal((await judge(forged, pki.root.pem)).code, 0);
     assert.equal(
-      verifyBundleSignature(SUMS, forged, { ...trust, deviceCaSha256: sibling.deviceCa.sha256 }).ledger.count,
+      verifyBundleSignature(SUMS, forged, { ...trust, deviceCaSha256s: [sibling.deviceCa.sha256] }).ledger.count,
       41_902,
     );
   });
@@ -132,7 +132,7 @@ describe("transfer/bundle-signature", function () {
   it("BUNDLE-SIG refuses another pinned root or another pinned device CA than the bundle's", () => {
     const other = makePki();
     refuse(pem, SUMS, { ...trust, root: other.root });
-    refuse(pem, SUMS, { ...trust, deviceCaSha256: "0".repeat(64) });
+    refuse(pem, SUMS, { ...trust, deviceCaSha256s: ["0".repeat(64)] });
   });
 
   it("BUNDLE-SIG refuses the right certificate over another key's signature", () => {

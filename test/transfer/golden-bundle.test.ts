@@ -18,7 +18,7 @@ const ca = async (name: string) => parseCaCertificate(parsePem(await text(name),
 describe("a bundle and its receipt as version 0.1.0 wrote them", () => {
   it("BUNDLE-VER this version reads the bundle, passes every check and finds the same id", async () => {
     const [root, deviceCa] = await Promise.all([ca("factory-root.pem"), ca("device-ca.pem")]);
-    const trust = { appliance: "FRA2-REG-01", factory: "acme", log: "a7f3c2e1", deviceCa, root };
+    const trust = { appliance: "FRA2-REG-01", factory: "acme", log: "a7f3c2e1", deviceCa, laterDeviceCas: [], root };
     const bundle = await readBundleDirectory(fileURLToPath(new URL(BUNDLE, VECTORS)));
     const sealedMs = Date.parse(JSON.parse(bundle.files["MANIFEST.JSON"].toString()).sealedAt);
     const verified = verifyBundle(bundle, trust, sealedMs + 1_000);

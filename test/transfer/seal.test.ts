@@ -80,7 +80,7 @@ describe("transfer/seal", function () {
     const { files } = await readSeal(site.log, await site.seal());
     const verified = verifyBundleSignature(Buffer.from(files.sums), files.signature, {
       root: site.pki.root,
-      deviceCaSha256: site.pki.deviceCa.sha256,
+      deviceCaSha256s: [site.pki.deviceCa.sha256],
     });
     assert.deepEqual(verified.ledger, { count: 3, hash: before.hash });
     const { signedAttrsDer } = parseBundleSignature(files.signature);

@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import type { ApplianceConfig } from "../../config/appliance-config.ts";
 import type { LedgerState } from "../../hsm/messages.ts";
 import { type CarriedRecords, carryOver } from "../../log/carry-over.ts";
@@ -36,7 +36,8 @@ export interface Examined {
  * @throws Refusal STORE-HEAD when there is nothing to continue; UsageError for another site's log
  */
 export async function examineFormer(config: ApplianceConfig, places: FormerPlaces): Promise<Examined> {
-  const deviceCa = parseCaCertificate(parsePem(await readFile(config.signer.device_ca, "utf8"), "CERTIFICATE"));
+  const deviceCa = await readCa(config.signer.device_ca);
+  const everyCa = [deviceCa, ...(await readKeptCas(config))];
   const { journalDir, databaseDir, also } = places;
   const former = readFormerLog({
     places: [
@@ -45,12 +46,17 @@ export async function examineFormer(config: ApplianceConfig, places: FormerPlace
       ...(await Promise.all(also.map(journalLines))),
     ],
     known: await readSideFile(journalDir),
-    isIssued: (record) => isIssued(record, deviceCa, config.site.factory),
+    isIssued: (record) => everyCa.some((ca) => isIssued(record, ca, config.site.factory)),
   });
-  const { factory, appliance, keys } = former.genesis;
+  const { factory, appliance } = former.genesis;
   const isHere = factory === config.site.factory && appliance === config.site.appliance;
-  if (!isHere || keys.deviceCa.certSha256 !== deviceCa.sha256) {
-    throw new UsageError("this is the log of another appliance, Factory or device CA than the configuration names");
+  if (!isHere) throw new UsageError("this is the log of another appliance or Factory than the configuration names");
+  const { current, approved } = former.state.custody.deviceCas;
+  if (deviceCa.sha256 !== current && deviceCa.sha256 !== approved?.sha256) {
+    throw new UsageError(
+      `this log's device CA is ${current}, and another one is installed. Nothing was changed. Put that one's ` +
+        "certificate and the bundle signer's back first: airlock-custody rotate install keeps former ones beside them",
+    );
   }
   return { former, carried: carryOver(former) };
 }
@@ -75,6 +81,19 @@ export function describeContinuation(
     ledger: { number, hash, certificates },
     reason,
   };
+}
+
+async function readCa(path: string): Promise<CaCertificate> {
+  return parseCaCertificate(parsePem(await readFile(path, "utf8"), "CERTIFICATE"));
+}
+
+/** Former device CAs, as `rotate install` keeps them beside the installed one. */
+async function readKeptCas({ signer }: ApplianceConfig): Promise<CaCertificate[]> {
+  const stem = `${basename(signer.device_ca, ".pem")}-`;
+  const names = (await readdir(dirname(signer.device_ca))).filter(
+    (name) => name.startsWith(stem) && /^\d\.pem$/.test(name.slice(stem.length)),
+  );
+  return await Promise.all(names.map((name) => readCa(join(dirname(signer.device_ca), name))));
 }
 
 async function readSideFile(journalDir: string): Promise<Catalog> {

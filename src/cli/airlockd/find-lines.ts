@@ -29,7 +29,8 @@ export async function indexLines(databaseDir: string): Promise<Iterable<string>>
   }
 }
 
-function* linesOf(files: readonly Buffer[]): Generator<string> {
+/** Lines with their LF; what follows the last LF is none. */
+export function* linesOf(files: readonly Buffer[]): Generator<string> {
   for (const bytes of files) {
     let offset = 0;
     for (let lf = bytes.indexOf(0x0a); lf >= 0; lf = bytes.indexOf(0x0a, offset)) {

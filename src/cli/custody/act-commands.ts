@@ -1,5 +1,5 @@
 import { systemClock } from "../../clock.ts";
-import { encodeAct, proposalId } from "../../log/proposed-act.ts";
+import { encodeAct, type ProposedAct, proposalId } from "../../log/proposed-act.ts";
 import { Refusal } from "../../refusal.ts";
 import type { Proposal } from "../../rpc/custody-client.ts";
 import { confirm } from "../confirm.ts";
@@ -31,7 +31,8 @@ export async function actCommand(values: CustodyOptions, [action, ...words]: rea
 
 async function propose(values: CustodyOptions, [kind, subject]: readonly string[]): Promise<ExitCode> {
   if (kind === undefined) throw new UsageError("say which act to propose. See airlock-custody --help");
-  const act = await readAct(kind, subject, values);
+  const deviceCaPem = () => withAppliance(values, async (client) => (await client.status()).deviceCaPem);
+  const act = await readAct(kind, subject, values, deviceCaPem);
   const json = encodeAct(act);
   const id = proposalId(json);
   const { actId, needed, expiresAt } = await withAppliance(values, (client) => client.propose(json));
@@ -60,17 +61,25 @@ async function approve(values: CustodyOptions, word: string | undefined): Promis
     if (answer.certificatePem !== "" && values.out !== undefined)
       await writeFileDurably(values.out, answer.certificatePem);
     if (values.json === true) process.stdout.write(`${encodeJson(answer)}\n`);
-    else process.stdout.write(approvedScreen(answer, values.out));
+    else process.stdout.write(approvedScreen(kindOf(proposal), answer, values.out));
     return EXIT.done;
   });
 }
 
+function kindOf({ actJson }: Proposal): ProposedAct["kind"] {
+  return (JSON.parse(actJson) as ProposedAct).kind;
+}
+
 function approvedScreen(
+  kind: ProposedAct["kind"],
   answer: { inForce: boolean; approvals: number; needed: number; certificatePem: string },
   out: string | undefined,
 ): string {
   if (!answer.inForce) {
     return `Approved: ${answer.approvals} of ${answer.needed}. Nothing has changed yet.\nNext: another custodian approves it too\n`;
+  }
+  if (answer.certificatePem === "" && kind === "rotate-device-ca") {
+    return `In force: it may be installed. Nothing has changed for the line yet.\nNext: at the console, airlockd stopped: airlock-custody rotate install\n`;
   }
   if (answer.certificatePem === "") return "In force.\nNext: airlock-custody act list --all\n";
   if (out === undefined)

@@ -10,9 +10,15 @@ const PRODUCTION = ["allow", "require", "forbid"] as const;
 
 /**
  * The act that a command line asks for; the appliance checks every member again.
+ * @param deviceCaPem asks the appliance for the device CA in use
  * @throws UsageError that names what is missing
  */
-export async function readAct(kind: string, subject: string | undefined, values: CustodyOptions): Promise<ProposedAct> {
+export async function readAct(
+  kind: string,
+  subject: string | undefined,
+  values: CustodyOptions,
+  deviceCaPem: () => Promise<string>,
+): Promise<ProposedAct> {
   const word = () => namedSubject(kind, subject);
   switch (kind) {
     case "enroll-custodian":
@@ -39,11 +45,20 @@ export async function readAct(kind: string, subject: string | undefined, values:
       return { kind, uuid: word(), reason: required(values, "reason") };
     case "drop-reject":
       return { kind, registration: parseCount("the registration", word()), reason: required(values, "reason") };
+    case "rotate-device-ca": {
+      const pem = await readFile(required(values, "certificate"), "utf8");
+      return { kind, former: identityOf(await deviceCaPem()), deviceCa: identityOf(pem) };
+    }
     case "confirm-clock":
       return { kind, now: isoUtc(systemClock.nowMs()) };
     default:
       throw new UsageError("this is no kind of act. See airlock-custody --help");
   }
+}
+
+function identityOf(pem: string): { sha256: string; pem: string } {
+  const der = parsePem(pem, "CERTIFICATE");
+  return { sha256: createHash("sha256").update(der).digest("hex"), pem: encodePem(der, "CERTIFICATE") };
 }
 
 function namedSubject(kind: string, subject: string | undefined): string {
@@ -58,8 +73,7 @@ async function readBase64(file: string): Promise<string> {
 async function readImporter({ importer }: CustodyOptions): Promise<{ id: string; sha256: string; pem: string }> {
   const [id, file] = importer?.[0]?.split(/=(.*)/s) ?? [];
   if (id === undefined || file === undefined) throw new UsageError("name the importer: --importer ID=CERTIFICATE");
-  const der = parsePem(await readFile(file, "utf8"), "CERTIFICATE");
-  return { id, sha256: createHash("sha256").update(der).digest("hex"), pem: encodePem(der, "CERTIFICATE") };
+  return { id, ...identityOf(await readFile(file, "utf8")) };
 }
 
 async function readOrder(values: CustodyOptions): Promise<WorkOrder> {

@@ -1,6 +1,9 @@
-import type { Continuation, ProposedAct, WorkOrder } from "../../log/proposed-act.ts";
+import type { CaIdentity, Continuation, DeviceCaRotation, ProposedAct, WorkOrder } from "../../log/proposed-act.ts";
 import type { Proposal } from "../../rpc/custody-client.ts";
+import { parseCaCertificate } from "../../x509/ca-certificate.ts";
 import { parseClientCsr } from "../../x509/csr.ts";
+import { parseName } from "../../x509/name.ts";
+import { parsePem } from "../../x509/pem.ts";
 import { formatCount } from "../text.ts";
 
 /** Proposals on the screen: what each does, in words, and who has approved. */
@@ -51,6 +54,8 @@ export function actLines(act: ProposedAct): string[] {
       return [`DENY ${act.uuid}`, `reason     ${printable(act.reason)}`];
     case "undeny-uuid":
       return [`TAKE OFF THE DENY LIST ${act.uuid}`];
+    case "rotate-device-ca":
+      return rotationLines(act);
     case "continue-log":
       return continuationLines(act);
   }
@@ -82,6 +87,22 @@ function extensionLines({
     ...(count === undefined ? [] : [`devices    ${formatCount(count)} in all`]),
     ...(replacements === undefined ? [] : [`replacements ${formatCount(replacements)} in all`]),
     ...(until === undefined ? [] : [`until      ${minute(until)}`]),
+  ];
+}
+
+function rotationLines({ former, deviceCa }: DeviceCaRotation): string[] {
+  const read = ({ pem }: CaIdentity) => parseCaCertificate(parsePem(pem, "CERTIFICATE"));
+  const ca = read(deviceCa);
+  const day = (ms: number) => new Date(ms).toISOString().slice(0, 10);
+  const names = parseName(ca.subjectDer).map(({ value }) => printable(value));
+  return [
+    `ROTATE DEVICE CA to ${ca.sha256.slice(0, 12)}`,
+    "effect     it may be installed at the console; certificates come from it then",
+    `next       ${ca.sha256}`,
+    `public key ${ca.spkiSha256}`,
+    `subject    ${names.join(", ")}`,
+    `dates      ${day(ca.notBeforeMs)} to ${day(ca.notAfterMs)}`,
+    `follows    ${read(former).sha256}`,
   ];
 }
 

@@ -55,6 +55,8 @@ function describeAct(record: Extract<LogRecord, { kind: "act" }>): string {
       return describeUnsealing(record.how, record.persons);
     case "rehearse-shares":
       return `rehearsed shares: ${record.persons.join(", ")}`;
+    case "install-device-ca":
+      return `installed device CA ${record.deviceCa.certSha256.slice(0, 12)} after ${record.former.sha256.slice(0, 12)}`;
     case "split-pin":
       return `split ${record.split.number} of the PIN: ${record.split.needed} of ${record.split.total} shares`;
   }

@@ -3,6 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isoUtc, systemClock } from "../../clock.ts";
 import { parseApplianceConfig } from "../../config/appliance-config.ts";
+import type { TokenLabel } from "../../hsm/key-labels.ts";
 import { connectSigner } from "../../hsm/signer-client.ts";
 import type { CaFinding } from "../../issuance/check-device-ca.ts";
 import { Refusal } from "../../refusal.ts";
@@ -43,20 +44,25 @@ export async function initCommand(values: CustodyOptions): Promise<ExitCode> {
 transcript.txt sha256  ${sha256}
 check words            ${checkWords(sha256)}
 
-Next: carry ${join(out, "device-ca.csr")} to the Factory root and have it signed:
-  fioctl keys ca sign device-ca.csr --pki-dir DIR > device-ca.pem
-or: openssl x509 -req -in device-ca.csr -CA factory_ca.pem -CAkey factory_ca.key -days 3650 -sha256 \\
-      -extfile device-ca.ext -out device-ca.pem
+${signingSteps(out, "device-ca")}
+Then: airlock-custody install-cert device-ca.pem
+`);
+    return EXIT.done;
+  });
+}
+
+/** What the holder of the Factory root does with a CSR. */
+export function signingSteps(out: string, label: TokenLabel): string {
+  return `Next: carry ${join(out, `${label}.csr`)} to the Factory root and have it signed:
+  fioctl keys ca sign ${label}.csr --pki-dir DIR > ${label}.pem
+or: openssl x509 -req -in ${label}.csr -CA factory_ca.pem -CAkey factory_ca.key -days 3650 -sha256 \\
+      -extfile device-ca.ext -out ${label}.pem
   where device-ca.ext says: keyUsage=critical,keyCertSign
                             basicConstraints=critical,CA:TRUE,pathlen:0
                             subjectKeyIdentifier=hash
                             authorityKeyIdentifier=keyid
 Then make it known to the Factory, without losing the others:
-  fioctl keys ca show --just-device-cas > all.pem; cat device-ca.pem >> all.pem; fioctl keys ca update all.pem
-Then: airlock-custody install-cert device-ca.pem
-`);
-    return EXIT.done;
-  });
+  fioctl keys ca show --just-device-cas > all.pem; cat ${label}.pem >> all.pem; fioctl keys ca update all.pem`;
 }
 
 /** `install-cert`: shows every finding, asks, installs; writes genesis.json for `airlockd --create-log`. */
@@ -75,8 +81,7 @@ export async function installCommand(values: CustodyOptions, certificate: string
     }
     await checkNoLog(config.store.journal);
     const findings = await lookAt(parts, deviceCaPem);
-    for (const { what, verdict, detail } of findings)
-      process.stdout.write(`  ${what.padEnd(8)} ${verdict.padEnd(8)} ${detail}\n`);
+    process.stdout.write(findingLines(findings));
     if (!(await confirm("Install this certificate and enrol these custodians?", values.yes === true)))
       return EXIT.cancelled;
     const result = await install(
@@ -95,6 +100,10 @@ export async function installCommand(values: CustodyOptions, certificate: string
     );
     return EXIT.done;
   });
+}
+
+export function findingLines(findings: readonly CaFinding[]): string {
+  return findings.map(({ what, verdict, detail }) => `  ${what.padEnd(8)} ${verdict.padEnd(8)} ${detail}\n`).join("");
 }
 
 /** Every finding, before anybody is asked. @throws Refusal when one of them stands in the way */

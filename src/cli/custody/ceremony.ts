@@ -1,5 +1,6 @@
 import type { Clock } from "../../clock.ts";
 import type { ApplianceConfig } from "../../config/appliance-config.ts";
+import type { TokenLabel } from "../../hsm/key-labels.ts";
 import { KEY_LABELS, type KeyLabel, type SignerKey, type SignerStatus } from "../../hsm/messages.ts";
 import type { CeremonySigner } from "../../hsm/signer-client.ts";
 import { Refusal } from "../../refusal.ts";
@@ -41,18 +42,19 @@ export interface CeremonyResult {
 export async function runCeremony(parts: CeremonyParts, papers: Papers, commonName: string): Promise<CeremonyResult> {
   const { signer } = parts;
   await checkNotHeld(papers);
-  const before = await signer.status();
-  if (!before.isCeremony) {
-    throw new Refusal(
-      "SIGNER-GATE",
-      "needs-person",
-      "The signer is not in ceremony mode. Stop airlockd and start: airlock-signer --ceremony",
-    );
-  }
+  const before = await ceremonyStatus(signer);
   const keys = await makeKeys(signer, papers, before.tokenSerial);
   const lineCaPem = await makeLineCa(parts, papers, spkiOf(keys, "line-ca"));
-  const deviceCaCsrPem = await makeCsr(parts, papers, commonName, spkiOf(keys, "device-ca"));
+  const deviceCaCsrPem = await makeCsr(parts, papers, "device-ca", commonName, spkiOf(keys, "device-ca"));
   return { status: await signer.reload(), keys, deviceCaCsrPem, lineCaPem };
+}
+
+/** @throws Refusal when the signer is not in ceremony mode */
+export async function ceremonyStatus(signer: CeremonySigner): Promise<SignerStatus> {
+  const status = await signer.status();
+  if (status.isCeremony) return status;
+  const sentence = "The signer is not in ceremony mode. Stop airlockd and start: airlock-signer --ceremony";
+  throw new Refusal("SIGNER-GATE", "needs-person", sentence);
 }
 
 async function checkNotHeld(papers: Papers): Promise<void> {
@@ -100,14 +102,23 @@ async function settleLineCaTbs({ config, clock, randomBytes }: CeremonyParts, pa
   return tbs;
 }
 
-/** The same key and name give the same bytes, so nothing need be settled beforehand. */
-async function makeCsr({ signer, config }: CeremonyParts, papers: Papers, commonName: string, spkiDer: Buffer) {
+/**
+ * A device CA key's CSR, on paper when it resolves. The same key and name give the same bytes, so nothing need be settled
+ * beforehand.
+ */
+export async function makeCsr(
+  { signer, config }: CeremonyParts,
+  papers: Papers,
+  label: TokenLabel,
+  commonName: string,
+  spkiDer: Buffer,
+): Promise<string> {
   const info = buildDeviceCaCsrInfo({ commonName, factory: config.site.factory, spkiDer });
   const { signature } = await signer.signCeremony("device-ca", info);
   // A CSR has the same outer shape as a certificate (RFC 2986 section 4).
   const csr = assembleCertificate(info, signatureAlgorithmFor("P-256"), signature);
   const pem = encodePem(csr, "CERTIFICATE REQUEST");
-  await papers.write("device-ca.csr", pem);
+  await papers.write(`${label}.csr`, pem);
   return pem;
 }
 

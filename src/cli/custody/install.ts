@@ -83,7 +83,7 @@ export async function install(
   // In its place first: the gate compares issuer and key with what is installed.
   await parts.writeFile(config.signer.device_ca, encodePem(cas.deviceCa.der, "CERTIFICATE"));
   await signer.reload();
-  const bundle = await signBundleCertificate(parts, cas.deviceCa, spkiOf(keys, "bundle-sign"));
+  const bundle = await signBundleCertificate(parts, cas.deviceCa, spkiOf(keys, "bundle-sign"), NO_HEAD);
   await parts.writeFile(config.service.bundle_certificate, bundle.pem);
   await makeServerIdentity(parts, cas.lineCa);
   const enrolled = [];
@@ -98,7 +98,7 @@ export async function install(
   return { findings, custodians: enrolled, drafts };
 }
 
-function readCa(pem: string): CaCertificate {
+export function readCa(pem: string): CaCertificate {
   return parseCaCertificate(parsePem(pem, "CERTIFICATE"));
 }
 
@@ -148,17 +148,19 @@ function importerTrust({ id, pem }: FirstImporter): RecordDraft {
   return { kind: "act", body: { act: "trust-importer", importer, by: "ceremony" } };
 }
 
-interface BundleCertificate {
+export interface BundleCertificate {
   readonly pem: string;
   readonly certSha256: string;
   readonly spkiSha256: string;
   readonly ledger: number;
 }
 
-async function signBundleCertificate(
+/** The bundle signer's certificate under a device CA that the signer has as the installed one. */
+export async function signBundleCertificate(
   parts: CeremonyParts,
   deviceCa: CaCertificate,
   spkiDer: Buffer,
+  head: LogHead,
 ): Promise<BundleCertificate> {
   const tbs = buildBundleTbs(deviceCa, {
     appliance: parts.config.site.appliance,
@@ -166,7 +168,7 @@ async function signBundleCertificate(
     spkiDer,
     serial: randomSerial(parts.randomBytes),
   });
-  const { signature, ledger } = await parts.signer.sign("device-ca", tbs, NO_HEAD);
+  const { signature, ledger } = await parts.signer.sign("device-ca", tbs, head);
   const der = assembleCertificate(tbs, signatureAlgorithmFor(deviceCa.keyKind), signature);
   const { sha256 } = checkIssued(der, tbs, deviceCa);
   return { pem: encodePem(der, "CERTIFICATE"), certSha256: sha256, spkiSha256: spkiSha256(spkiDer), ledger };

@@ -9,6 +9,7 @@ import { addClient, listClients, renewClient, revokeClient } from "./client-comm
 import { clockCommand } from "./clock-commands.ts";
 import { orderCommand } from "./order-commands.ts";
 import { requestIdentity } from "./request.ts";
+import { rotateCommand } from "./rotate-commands.ts";
 import { sealCommand, statusCommand, unsealCommand } from "./seal-commands.ts";
 import { sharesCommand } from "./share-commands.ts";
 
@@ -19,6 +20,10 @@ const HELP = `airlock-custody: keys, ceremonies and who may connect
         (start airlock-signer --ceremony first; airlockd stopped)
   airlock-custody install-cert DEVICE-CA.PEM --config F --out DIR --custodian NAME=CSR ... [--importer ID=CERT ...] [--yes]
         the ceremony, second half: what the Factory root signed, the first custodians and importers
+  airlock-custody rotate --config F --out DIR [--subject-cn fio-USER]
+        the next device CA, in the same HSM: its key, its CSR, a transcript (signer and airlockd as for init)
+  airlock-custody rotate install --config F --certificate DEVICE-CA-2.PEM [--yes]
+        once custodians have decided on it (act propose rotate-device-ca): it signs from then on; run again if interrupted
   airlock-custody request --name NAME --out DIR
         on a client's own machine: its key and CSR
   airlock-custody check --config F [--role R] [--name N]
@@ -53,6 +58,7 @@ Acts: what one custodian alone cannot decide. One proposes, others look at it an
         order-close --order ID
         allow-reregistration UUID                drop-reject SEQUENCE --reason TEXT
         deny-uuid UUID --reason TEXT             undeny-uuid UUID
+        rotate-device-ca --certificate DEVICE-CA-2.PEM       (what the Factory root has signed for rotate)
   airlock-custody order list --config F
   airlock-custody order report --config F              ordered, made, left, replaced, voided
   airlock-custody audit --config F [--from SEQUENCE]
@@ -115,6 +121,8 @@ export async function custodyMain(args: readonly string[]): Promise<ExitCode> {
       return await initCommand(values);
     case "install-cert":
       return await installCommand(values, rest[0]);
+    case "rotate":
+      return await rotateCommand(values, rest);
     case "request":
       return await requestCommand(values);
     case "client":
@@ -139,7 +147,7 @@ export async function custodyMain(args: readonly string[]): Promise<ExitCode> {
       return await auditCommand(values);
     default:
       throw new UsageError(
-        "say what to do: init, install-cert, request, client, status, seal, shares, act, order ... See airlock-custody --help",
+        "say what to do: init, install-cert, rotate, request, client, status, seal, shares, act, order ... See airlock-custody --help",
       );
   }
 }

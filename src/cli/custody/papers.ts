@@ -1,8 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { TokenLabel } from "../../hsm/key-labels.ts";
 
-/** What the ceremony writes down as it goes; the transcript comes last. */
-export type PaperName = "ceremony-begun" | "line-ca.tbs" | "device-ca.csr" | "transcript.txt";
+/** What the ceremony writes down as it goes, and the making of a next device CA's key; the transcript comes last. */
+export type PaperName =
+  | "ceremony-begun"
+  | "line-ca.tbs"
+  | "transcript.txt"
+  | `${TokenLabel}-begun`
+  | `${TokenLabel}.csr`
+  | `${TokenLabel}-transcript.txt`;
 
 /** The ceremony's directory. */
 export interface Papers {

@@ -1,4 +1,6 @@
 import type { GetStatusResponse } from "../../rpc/custody-client.ts";
+import { parseCaCertificate } from "../../x509/ca-certificate.ts";
+import { parsePem } from "../../x509/pem.ts";
 import { confirm } from "../confirm.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { encodeJson, formatCount } from "../text.ts";
@@ -52,11 +54,19 @@ export function custodyStatusScreen(status: GetStatusResponse): string {
     `PIN        from ${sourceText(status)}`,
     ...roundLines("unsealing", status.unseal, status.sharesNeeded),
     ...roundLines("rehearsal", status.rehearsal, status.sharesNeeded),
+    ...deviceCaLines(status),
     `decisions  by ${status.quorum} custodians`,
     ...status.warnings.map((warning) => `WARNING    ${warning}`),
     ...nextLine(status),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function deviceCaLines({ deviceCaPem }: GetStatusResponse): string[] {
+  // An appliance of before does not tell.
+  if (deviceCaPem === "") return [];
+  const { sha256, notAfterMs } = parseCaCertificate(parsePem(deviceCaPem, "CERTIFICATE"));
+  return [`device CA  ${sha256.slice(0, 32)}..., until ${new Date(notAfterMs).toISOString().slice(0, 10)}`];
 }
 
 function sourceText({ pinSource, splitNumber, splitId, sharesNeeded, sharesTotal }: GetStatusResponse): string {

@@ -14,6 +14,7 @@ import { showCheckWords, showEvidence, showRefused } from "../import/evidence-li
 import type { Output } from "../import/output.ts";
 import { exitCodeFor, UsageError } from "../run-tool.ts";
 import { formatFingerprint } from "../text.ts";
+import { formerDeviceCas } from "./former-device-cas.ts";
 import type { ExportOptions } from "./main.ts";
 
 /**
@@ -30,14 +31,15 @@ export async function verifyCommand(
   const root = parseCaCertificate(parsePem(await readFile(values["factory-root"], "utf8"), "CERTIFICATE"));
   const verified: VerifiedBundle[] = [];
   const refused: RefusedBundle[] = [];
-  for (const path of paths) {
-    for (const directory of (await findBundles(path)).bundles) {
-      try {
-        verified.push(verifyOne(await readBundleDirectory(directory), root));
-      } catch (error) {
-        if (!(error instanceof Refusal)) throw error;
-        refused.push({ directory: basename(directory), refusal: error });
-      }
+  const found = await Promise.all(paths.map(findBundles));
+  const directories = found.flatMap(({ bundles }) => bundles);
+  const formers = await findFormers(directories, root);
+  for (const directory of directories) {
+    try {
+      verified.push(verifyOne(await readBundleDirectory(directory), root, formers));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      refused.push({ directory: basename(directory), refusal: error });
     }
   }
   if (verified.length + refused.length === 0) {
@@ -54,14 +56,31 @@ export async function verifyCommand(
   return worstOf(refused.map(({ refusal }) => exitCodeFor(refusal)));
 }
 
-/** The device CA inside the signature counts as far as the pinned root issued it. */
-function verifyOne(bundle: UnverifiedBundle, root: CaCertificate): VerifiedBundle {
+/** From all bundles together: more than 10,000 records may lie between a certificate and the rotation after it. */
+async function findFormers(directories: readonly string[], root: CaCertificate): Promise<CaCertificate[]> {
+  const formers: CaCertificate[] = [];
+  for (const directory of directories) {
+    const bundle = await readBundleDirectory(directory).catch((error: unknown) => {
+      if (error instanceof Refusal) return undefined;
+      throw error;
+    });
+    if (bundle !== undefined) formers.push(...formerDeviceCas(bundle.files["RECORDS.NDJSON"], root));
+  }
+  return formers;
+}
+
+/** The device CA inside the signature counts as far as the pinned root issued it; those before it likewise. */
+function verifyOne(
+  bundle: UnverifiedBundle,
+  root: CaCertificate,
+  laterDeviceCas: readonly CaCertificate[],
+): VerifiedBundle {
   const { caDer } = parseBundleSignature(bundle.files["SHA256SUMS.P7S"].toString("latin1"));
   const reading = parseManifest(bundle.files["MANIFEST.JSON"].toString("utf8"));
   const claimed =
     reading.result === "manifest" ? reading.manifest : { appliance: "unknown", log: "00000000", factory: "unknown" };
   const { appliance, log, factory } = claimed;
-  const trust = { appliance, log, factory, deviceCa: parseCaCertificate(caDer), root };
+  const trust = { appliance, log, factory, deviceCa: parseCaCertificate(caDer), laterDeviceCas, root };
   return verifyBundle(bundle, trust, systemClock.nowMs());
 }
 

@@ -21,6 +21,8 @@ const HELP = `airlock-import: verifies bundles, delivers devices, writes receipt
   airlock-import trust               what is pinned; with these, pins:
         --appliance NAME --factory NAME --log ID --device-ca FILE
         --factory-root FILE [--fingerprint SHA256]
+  airlock-import trust --add-device-ca FILE [--log ID] [--fingerprint SHA256]
+                                     the next device CA of a pinned appliance
   airlock-import verify DIR...       every check, nothing stored
   airlock-import plan [DIR...]       what run would do, nothing stored
   airlock-import run [DIR...] --api URL --token-file FILE
@@ -74,6 +76,7 @@ const OPTIONS = {
   appliance: { type: "string" },
   factory: { type: "string" },
   "device-ca": { type: "string" },
+  "add-device-ca": { type: "string" },
   "factory-root": { type: "string" },
   fingerprint: { type: "string" },
   api: { type: "string" },

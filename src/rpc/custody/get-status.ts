@@ -10,6 +10,7 @@ export interface CustodyStatusParts {
   readonly factory: string;
   readonly appliance: string;
   readonly isEvaluation: boolean;
+  readonly deviceCaPem: string;
   readonly signer: Pick<Signer, "status">;
   readonly clock: Clock;
   /** A sentence, or undefined when all is well. */
@@ -34,6 +35,7 @@ export function getCustodyStatus(log: Log, parts: CustodyStatusParts) {
       warnings: parts.warnings(),
       evaluation: parts.isEvaluation,
       quorum: log.custody().quorum,
+      deviceCaPem: parts.deviceCaPem,
     };
   };
 }

@@ -5,14 +5,18 @@ import type { RawRegistration } from "../../issuance/registration-request.ts";
 import { Refusal } from "../../refusal.ts";
 import type { Caller } from "../authorise.ts";
 
-/** The certificates that go with every device certificate, PEM. */
+/** The certificates that go with a new device certificate, PEM. */
 export interface IssuerCertificates {
   readonly issuerPem: string;
   readonly factoryRootPem: string;
 }
 
 /** Register: when it resolves, the record is durable in ledger, journal and database (ISSUE-DURABLE). */
-export function register(issuer: Issuer, certificates: IssuerCertificates, logger: Pick<Logger, "warn">) {
+export function register(
+  issuer: Issuer,
+  certificates: Pick<IssuerCertificates, "factoryRootPem">,
+  logger: Pick<Logger, "warn">,
+) {
   return async (request: RegisterRequest, caller: Caller): Promise<RegisterResponse> => {
     const issued = await issuer.register(rawRegistration(request), caller.by);
     if (issued.warning !== undefined) {
@@ -20,7 +24,7 @@ export function register(issuer: Issuer, certificates: IssuerCertificates, logge
     }
     return {
       certificatePem: issued.certificatePem,
-      issuerPem: certificates.issuerPem,
+      issuerPem: issued.issuerPem,
       factoryRootPem: certificates.factoryRootPem,
       sotaToml: issued.sotaToml,
       sequence: BigInt(issued.seq),

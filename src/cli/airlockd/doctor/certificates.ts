@@ -31,7 +31,7 @@ export const checkCertificates: Check = async ({ site, signer, service }) => {
   const ends = all.map(([what, { validTo }]) => ({ what, days: daysUntil(validTo) })).sort((a, b) => a.days - b.days);
   const [first = { what: "none", days: 0 }] = ends;
   if (first.days < 0)
-    return bad(`the ${first.what}'s certificate has ended`, "guides/custodian.md: the ceremony renews it");
+    return bad(`the ${first.what}'s certificate has ended`, "guides/custodian.md says how the next one is made");
   if (first.days < WANTED_DAYS)
     return bad(
       `the ${first.what}'s certificate ends in ${first.days} days`,

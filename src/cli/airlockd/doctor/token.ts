@@ -9,7 +9,8 @@ export const checkToken: Check = async ({ signer: { socket, token_serial: serial
     const { state, reason, isCeremony, keys } = await signer.status();
     if (isCeremony)
       return bad("the signer is in ceremony mode", "finish the ceremony, then systemctl start airlock-signer");
-    if (state === "ready") return good(`token ${serial} is ready: ${keys.map(({ label }) => label).join(", ")}`);
+    if (state === "ready")
+      return good(`token ${serial} is ready: ${keys.map(({ label, tokenLabel = label }) => tokenLabel).join(", ")}`);
     if (state === "sealed") return bad(`token ${serial} is sealed`, reason ?? "call the custodians");
     return bad(`token ${serial} does not answer`, "check the HSM's cable and light, then journalctl -u airlock-signer");
   } catch (error) {

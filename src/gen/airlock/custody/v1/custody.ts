@@ -73,6 +73,8 @@ export interface GetStatusResponse {
   evaluation: boolean;
   /** Custodians that an act under DUAL-CONTROL needs. */
   quorum: number;
+  /** The device CA in use, PEM. */
+  deviceCaPem: string;
 }
 
 export interface ShareRound {
@@ -350,6 +352,7 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     warnings: [],
     evaluation: false,
     quorum: 0,
+    deviceCaPem: "",
   };
 }
 
@@ -414,6 +417,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     if (message.quorum !== 0) {
       writer.uint32(152).uint32(message.quorum);
+    }
+    if (message.deviceCaPem !== "") {
+      writer.uint32(162).string(message.deviceCaPem);
     }
     return writer;
   },
@@ -583,6 +589,14 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.quorum = reader.uint32();
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.deviceCaPem = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -654,6 +668,11 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         : [],
       evaluation: isSet(object.evaluation) ? globalThis.Boolean(object.evaluation) : false,
       quorum: isSet(object.quorum) ? globalThis.Number(object.quorum) : 0,
+      deviceCaPem: isSet(object.deviceCaPem)
+        ? globalThis.String(object.deviceCaPem)
+        : isSet(object.device_ca_pem)
+        ? globalThis.String(object.device_ca_pem)
+        : "",
     };
   },
 
@@ -716,6 +735,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.quorum !== 0) {
       obj.quorum = Math.round(message.quorum);
     }
+    if (message.deviceCaPem !== "") {
+      obj.deviceCaPem = message.deviceCaPem;
+    }
     return obj;
   },
 
@@ -749,6 +771,7 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.warnings = object.warnings?.map((e) => e) || [];
     message.evaluation = object.evaluation ?? false;
     message.quorum = object.quorum ?? 0;
+    message.deviceCaPem = object.deviceCaPem ?? "";
     return message;
   },
 };

@@ -198,7 +198,7 @@ export interface RegisterRequest {
 export interface RegisterResponse {
   /** The device's certificate, PEM, one final LF. */
   certificatePem: string;
-  /** The issuing device CA, PEM. */
+  /** The device CA that issued it, PEM: a former one's for a certificate of its time. */
   issuerPem: string;
   /** The Factory root, PEM. */
   factoryRootPem: string;
