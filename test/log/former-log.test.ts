@@ -41,6 +41,26 @@ async function continued(former: FormerLog): Promise<{ site: LogSite; log: Log }
 describe("log: what a new log takes over from one that is lost", function () {
   this.timeout(60_000);
 
+  it("DUAL-CONTROL carries the device CA in use and its predecessors, whose certificates the baseline counts", async () => {
+    const { files, log: old, remove } = await makeCustodySite();
+    const former = { sha256: genesis().body.keys.deviceCa.certSha256, pem: "former\n" };
+    const deviceCa = { sha256: sha256("next"), pem: "next\n" };
+    await decide(old, { kind: "rotate-device-ca", former, deviceCa });
+    const identity = { spkiSha256: sha256("key"), certSha256: deviceCa.sha256 };
+    const body = { act: "install-device-ca", deviceCa: identity, bundleSign: identity, former, ledger: 20 } as const;
+    await old.append({ kind: "act", body: { ...body, tbsSha256: sha256("tbs"), by: "ceremony" } });
+    await checkLog(old);
+    assert.deepEqual([old.summary().certificates, old.summary().ledger], [2, 20]);
+    await old.close();
+    const { site, log } = await continued(read([await linesOf(files)]));
+    const { deviceCas } = log.custody();
+    assert.deepEqual([deviceCas.current, deviceCas.pemOf(former.sha256)], [deviceCa.sha256, former.pem]);
+    assert.equal(log.summary().certificates, LEDGER.certificates);
+    assert.deepEqual([...log.ledgerNumbers(0)], [LEDGER.number]);
+    await site.remove();
+    await remove();
+  });
+
   it("ISSUE-ONCE carries every registration with its bytes, names, states by hand, orders, denials and clients", async () => {
     const { files, log: old, remove } = await makeCustodySite();
     for (const n of [1, 2, 3]) await old.append(registration(n));

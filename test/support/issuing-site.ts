@@ -9,6 +9,7 @@ import { createLog } from "../../src/log/create-log.ts";
 import type { Log } from "../../src/log/log.ts";
 import { openLog } from "../../src/log/open-log.ts";
 import type { By } from "../../src/log/record.ts";
+import type { CaCertificate } from "../../src/x509/ca-certificate.ts";
 import { makePki, type SoftwarePki } from "./software-pki.ts";
 import { makeSoftwareSigner, type SoftwareSigner } from "./software-signer.ts";
 
@@ -22,7 +23,10 @@ export interface IssuingSite {
   readonly clock: { ms: number; nowMs(): number };
   /** Free bytes that the log believes in. */
   readonly disk: { freeBytes: number };
-  issuer(rules?: Partial<IssuingRules>, other?: { readonly signer?: Signer; readonly log?: Log }): Issuer;
+  issuer(
+    rules?: Partial<IssuingRules>,
+    other?: { readonly signer?: Signer; readonly log?: Log; readonly ca?: CaCertificate },
+  ): Issuer;
   close(): Promise<void>;
 }
 
