@@ -74,7 +74,9 @@ describe("the next device CA, as airlockd sees it", () => {
     const { deviceCas } = site.log.custody();
     assert.deepEqual([deviceCas.current, deviceCas.approved], [next.deviceCa.sha256, undefined]);
     assert.equal(site.log.summary().certificates, (await site.signer.status()).ledger.certificates);
-    assert.equal(await level(next), 0);
+    await signBundleCertificate();
+    assert.equal(await level(next), 1);
+    assert.equal((await lastRecord())?.kind, "unissued", "it is in use already");
     await assert.rejects(level(site.pki), { control: "DUAL-CONTROL", message: /is a former one/ });
   });
 

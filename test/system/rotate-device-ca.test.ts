@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openRegistrationClient, type StationAnswer, type StationRequest } from "../../src/rpc/registration-client.ts";
@@ -10,7 +10,14 @@ import { tokenEnvironment } from "../../src/sandbox/demo-token.ts";
 import { type FoundriesApiSandbox, SANDBOX_TOKEN, startFoundriesApi } from "../../src/sandbox/foundries-api.ts";
 import { freePort, runTool } from "../../src/sandbox/programs.ts";
 import { startAppliance, startBridge, startSigner } from "../../src/sandbox/run-site.ts";
-import { clientToml, DEMO_FACTORY, type SitePaths, type SitePorts, sitePaths } from "../../src/sandbox/site-files.ts";
+import {
+  clientToml,
+  DEMO_APPLIANCE,
+  DEMO_FACTORY,
+  type SitePaths,
+  type SitePorts,
+  sitePaths,
+} from "../../src/sandbox/site-files.ts";
 import { encodePem } from "../../src/x509/pem.ts";
 import { type Ended, runReal } from "../support/real-programs.ts";
 import { makeRequest } from "../support/station.ts";
@@ -330,5 +337,38 @@ describe("rotating the device CA", function () {
       /BUNDLE-LEDGER +ok .* 7 signatures, 7 accounted for/,
     );
     assertEnded(await outside("verify", inDir("stick-1"), inDir("stick-2")), 0);
+  });
+
+  it("ISSUE-ONCE a log that continues this one keeps both device CAs, and the importer verifies what both issued", async () => {
+    const store = (name: string) => join(paths.root, "store", name);
+    for (const name of ["journal", "database"]) await rename(store(name), store(`${name}.old`));
+    const continuing = (...args: string[]) =>
+      daemon("--continue-log", inDir("act.json"), "--former", store("journal.old"), ...args);
+    const approvals: string[] = [];
+    await inCeremony(async () => {
+      assertEnded(await continuing("--reason", "journal and database moved aside"), 0, /4 registrations/);
+      for (const name of CUSTODIANS) {
+        const at = (suffix: string) => join(paths.etc, "clients", `${name}.${suffix}`);
+        const files = ["--key", at("key"), "--certificate", at("pem"), "--out", inDir(`${name}.json`)];
+        assertEnded(await runReal("airlock-custody", ["act", "sign", inDir("act.json"), ...files, "--yes"]), 0);
+        approvals.push("--approval", inDir(`${name}.json`));
+      }
+      assertEnded(await continuing(...approvals, "--yes"), 0, /which continues/);
+    });
+    await whileRunning(async () => {
+      for (const { request, answer } of boards) {
+        const { sequence: _sequence, ...again } = await ask(request);
+        const { sequence: _before, ...former } = answer;
+        assert.deepEqual(again, { ...former, alreadyIssued: true });
+      }
+      await exportTo("stick-3");
+    });
+    const [bundle = ""] = (await readdir(inDir("stick-3"))).filter((name) => name.startsWith("ALB_"));
+    const log = bundle.split("_")[1]?.toLowerCase() ?? "";
+    const pins = ["--appliance", DEMO_APPLIANCE, "--factory", DEMO_FACTORY, "--factory-root", root()];
+    assertEnded(await outside("trust", "--log", log, ...pins, "--device-ca", ca("device-ca-1.pem"), "--yes"), 0);
+    assertEnded(await outside("trust", "--log", log, "--add-device-ca", next(), "--yes"), 0);
+    assertEnded(await outside("verify", inDir("stick-3")), 0, /BUNDLE-LEDGER +ok/, /CERT-PROFILE +ok .*4 certificates/);
+    assertEnded(await exportVerify("stick-3"), 0, /1 verified, 0 refused/);
   });
 });
