@@ -54,7 +54,9 @@ export function checkCaptive(facts: TokenFacts, installed: InstalledCertificates
   checkHalf(keys, "device-ca", installed.deviceCa);
   checkHalf(keys, "line-ca", installed.lineCa);
   const next = installed.deviceCa === undefined ? undefined : findNext(facts, deviceCa);
-  if (next !== undefined) keys.set("next-device-ca", checkKey(next.label as TokenLabel, next));
+  if (next !== undefined && (isCeremony || isWhole(next))) {
+    keys.set("next-device-ca", checkKey(next.label as TokenLabel, next));
+  }
   return keys;
 }
 
@@ -64,7 +66,10 @@ function chooseDeviceCa(facts: TokenFacts, certificate: CaCertificate | undefine
   return DEVICE_CA_LABELS.find((label) => spki !== undefined && findKey(facts, label)?.spki === spki) ?? "device-ca";
 }
 
-/** The newest device CA key above the one in use: its certificate is still to come. */
+/**
+ * The newest device CA key above the one in use: its certificate is still to come. Half a key that a power cut left in
+ * the token bars the ceremony alone: it signs nothing, so the line need not stop for it.
+ */
 function findNext(facts: TokenFacts, deviceCa: TokenLabel): KeyFacts | undefined {
   const above = DEVICE_CA_LABELS.slice(deviceCaGeneration(deviceCa));
   return above.map((label) => findKey(facts, label)).findLast((found) => found !== undefined);
@@ -76,17 +81,25 @@ function findKey(facts: TokenFacts, label: TokenLabel): KeyFacts | undefined {
 
 function checkKey(label: TokenLabel, facts: KeyFacts): CaptiveKey {
   if (facts.count > 1) throw refuse(`The token has several keys ${label}. Keep one.`);
-  const isCaptive =
+  if (!isCaptive(facts)) throw refuse(`The key ${label} could leave the token, or may not sign. It must be made anew.`);
+  if (facts.spki === undefined) throw refuse(`The token shows no public half of the key ${label}.`);
+  const { kind, bits, spkiDer } = parseHalf(label, Buffer.from(facts.spki, "base64"));
+  return { label, index: TOKEN_LABELS.indexOf(label), spkiDer, kind, bits, facts };
+}
+
+function isWhole(facts: KeyFacts): boolean {
+  return facts.count === 1 && facts.spki !== undefined && isCaptive(facts);
+}
+
+function isCaptive(facts: KeyFacts): boolean {
+  return (
     facts.sensitive === true &&
     facts.alwaysSensitive === true &&
     facts.extractable === false &&
     facts.neverExtractable === true &&
     facts.private === true &&
-    facts.sign === true;
-  if (!isCaptive) throw refuse(`The key ${label} could leave the token, or may not sign. It must be made anew.`);
-  if (facts.spki === undefined) throw refuse(`The token shows no public half of the key ${label}.`);
-  const { kind, bits, spkiDer } = parseHalf(label, Buffer.from(facts.spki, "base64"));
-  return { label, index: TOKEN_LABELS.indexOf(label), spkiDer, kind, bits, facts };
+    facts.sign === true
+  );
 }
 
 function parseHalf(label: TokenLabel, spkiDer: Buffer): PublicKey {

@@ -112,8 +112,16 @@ describe("the token's keys", () => {
     assert.throws(() => checkCaptive(told, { ...NONE, deviceCa: first }, false), NOT_CAPTIVE);
   });
 
-  it("KEY-CAPTIVE signs nothing when the next device CA's key could leave the token", () => {
-    const second = { ...later("device-ca-2").key, extractable: true };
-    assert.throws(() => checkCaptive([...GOOD, second], { ...NONE, deviceCa: first }, true), NOT_CAPTIVE);
-  });
+  for (const [fault, change] of [
+    ["could leave the token", { extractable: true }],
+    ["is half a key, as a power cut leaves it", { spki: undefined }],
+    ["is there twice", { count: 2 }],
+  ] as const) {
+    it(`KEY-CAPTIVE bars the ceremony, and not the line, when the next device CA's key ${fault}`, () => {
+      const told = [...GOOD, { ...later("device-ca-2").key, ...change } as KeyFacts];
+      assert.throws(() => checkCaptive(told, { ...NONE, deviceCa: first }, true), NOT_CAPTIVE);
+      const keys = checkCaptive(told, { ...NONE, deviceCa: first }, false);
+      assert.deepEqual([keys.size, keys.get("device-ca")?.label], [3, "device-ca"]);
+    });
+  }
 });
