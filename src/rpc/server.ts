@@ -15,7 +15,7 @@ const LIMITS: ServerOptions = {
   "grpc.max_send_message_length": 512 * 1024,
   "grpc.max_concurrent_streams": 256,
   "grpc.max_connection_idle_ms": 30 * 60_000,
-  "grpc.keepalive_time_ms": 60_000,
+  "grpc.keepalive_time_ms": 10_000,
   "grpc.keepalive_timeout_ms": 20_000,
   "grpc-node.max_session_memory": 32,
   // Channel tracing is a debugging aid that would keep data of every call.

@@ -24,6 +24,8 @@ export interface TortureTally {
   cut: number;
   unissued: number;
   records: number;
+  /** The longest that the answers to one read-back took together, in milliseconds. */
+  slowestReadMs: number;
 }
 
 /** Older certificates that are asked for again after each restart, besides all of the newest. */
@@ -43,6 +45,7 @@ export class Torture {
     cut: 0,
     unissued: 0,
     records: 0,
+    slowestReadMs: 0,
   };
   readonly #site: TortureSite;
   readonly #random: SeededRandom;
@@ -121,6 +124,7 @@ export class Torture {
 
   async #checkServed(uuids: readonly string[]): Promise<void> {
     const station = openClient(RegistrationServiceClient, await this.#site.identityOf(STATION));
+    const startedMs = performance.now();
     try {
       await Promise.all(
         uuids.map(async (uuid) => {
@@ -131,6 +135,7 @@ export class Torture {
     } finally {
       station.close();
     }
+    this.tally.slowestReadMs = Math.max(this.tally.slowestReadMs, Math.round(performance.now() - startedMs));
   }
 
   /** Every fourth round kills the signer; half of those kill airlockd too. */

@@ -22,9 +22,11 @@ try {
   const startedAt = Date.now();
   while (torture.tally.rounds < rounds) {
     await torture.round();
-    const { rounds: done, received } = torture.tally;
+    const { rounds: done, received, slowestReadMs } = torture.tally;
     const seconds = Math.round((Date.now() - startedAt) / 1000);
-    if (done % 10 === 0 || done === rounds) console.log(`  ${done} rounds, ${received} certificates, ${seconds} s`);
+    if (done % 10 === 0 || done === rounds) {
+      console.log(`  ${done} rounds, ${received} certificates, ${seconds} s, slowest read-back ${slowestReadMs} ms`);
+    }
   }
   await torture.finish();
   console.log(`torture: nothing lost. seed ${seed}, ${JSON.stringify(torture.tally)}`);
